@@ -1,0 +1,21 @@
+//! What Postfix is, as pure parsers and models: no I/O here. Parsers never fail; they return what they
+//! understood plus the list of problems.
+
+pub mod config;
+pub mod expand;
+pub mod log_line;
+pub mod main_cf;
+pub mod master_cf;
+pub mod parameters;
+pub mod version;
+
+/// Something a parser stumbled over.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Problem {
+    /// line, from 1
+    pub line: u64,
+    /// a stable name, for instance `missing-equals`, `stray-leading-blank`, `nul-byte`
+    pub kind: String,
+    /// what is wrong, in a few words
+    pub text: String,
+}
