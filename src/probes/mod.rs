@@ -4,6 +4,7 @@
 
 use crate::discover::{Instance, Server};
 use crate::evidence::{Evidence, Field, Fields, Level, NotChecked};
+use crate::logs::scan::LogScan;
 
 /// What a probe works on.
 pub struct Context<'a> {
@@ -15,6 +16,8 @@ pub struct Context<'a> {
     pub service: Option<usize>,
     /// no probe does more than this level
     pub allowed: Level,
+    /// what the log says over all, when the log scan ran before
+    pub log: Option<&'a LogScan>,
 }
 
 /// Arguments as they stand in the rule, placeholders already filled in.

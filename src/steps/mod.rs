@@ -5,6 +5,7 @@
 
 use crate::discover::Server;
 use crate::evidence::{Kind, Level, NotChecked, Observation};
+use crate::logs::scan::LogScan;
 
 /// What a step works on.
 pub struct Context<'a> {
@@ -12,6 +13,8 @@ pub struct Context<'a> {
     pub server: &'a Server<'a>,
     /// no step does more than this level
     pub allowed: Level,
+    /// what the log says over all, when the log scan ran before
+    pub log: Option<&'a LogScan>,
 }
 
 /// What a step found out.
