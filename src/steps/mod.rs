@@ -43,3 +43,6 @@ pub struct StepKind {
     /// the observations it can emit
     pub emits: &'static [Kind],
 }
+
+/// The steps that a playbook may name.
+pub static KINDS: &[StepKind] = &[];
