@@ -273,6 +273,11 @@ pub trait Host: Send + Sync {
     fn stream(&self, run: &Run) -> Answer<Box<dyn Read + Send>>;
     /// Connects, listens for at most `listen` for a first word, closes.
     fn connect(&self, peer: &Peer, limit: Duration, listen: Duration) -> Answer<Connected>;
+    /// Connects, says `words`, listens for at most `listen` for the first answer, closes. For services where the
+    /// client speaks first (policy servers, milters).
+    fn talk(&self, _peer: &Peer, _words: &[u8], _limit: Duration, _listen: Duration) -> Answer<Connected> {
+        Err(Trouble::NotCollected)
+    }
     /// Asks one DNS server.
     fn resolve(&self, question: &Question) -> Answer<Resolved>;
     /// Looks up a user by name in that host's user database.

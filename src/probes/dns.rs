@@ -7,7 +7,7 @@ pub(super) const KIND: ProbeKind = ProbeKind {
     name: "dns",
     level: CONTACT_OTHERS,
     doc: "Asks each name server of resolv.conf, outside the jail and with the jail's copy.",
-    args: &[("name", true), ("type", true), ("where", false)],
+    args: &[("name", false), ("type", false), ("where", false)],
     fields: FIELDS,
     run,
 };

@@ -7,7 +7,7 @@ pub(super) const KIND: ProbeKind = ProbeKind {
     name: "endpoint",
     level: PROBE_HOST,
     doc: "Does somebody listen at this address, and may the daemon reach it? Knows the jail, units and address families.",
-    args: &[("address", true), ("service", false)],
+    args: &[("address", true), ("service", false), ("protocol", false)],
     fields: FIELDS,
     run,
 };
