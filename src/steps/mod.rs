@@ -3,6 +3,10 @@
 //! A playbook names a step by its `kind`; [`KINDS`] is the table of what there is. The kinds of observations
 //! that the steps can emit, with their typed fields, are in [`vocabulary`].
 
+pub mod config;
+pub mod disk;
+pub mod files;
+
 use crate::discover::Server;
 use crate::evidence::{Kind, Level, NotChecked, Observation};
 use crate::logs::scan::LogScan;
@@ -45,4 +49,4 @@ pub struct StepKind {
 }
 
 /// The steps that a playbook may name.
-pub static KINDS: &[StepKind] = &[];
+pub static KINDS: &[StepKind] = &[config::STEP, files::STEP, disk::STEP];
