@@ -1,0 +1,107 @@
+//! A case of the lab: a folder with scripts and an `expect.toml`.
+
+use std::path::Path;
+
+use regex::Regex;
+use serde::Deserialize;
+
+/// Which set a case belongs to, and so how it is run and judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Fault,
+    Healthy,
+}
+
+impl Kind {
+    /// The folder below `tests/lab`.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Fault => "faults",
+            Self::Healthy => "healthy",
+        }
+    }
+
+    /// The script below `tests/lab` that runs one.
+    pub(crate) fn runner(self) -> &'static str {
+        "run"
+    }
+
+    pub(crate) fn is_healthy(self) -> bool {
+        self == Self::Healthy
+    }
+
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Self::Fault => "faults",
+            Self::Healthy => "healthy servers",
+        }
+    }
+
+    /// What this kind needs besides a box, if it is missing.
+    pub(crate) fn missing(self) -> Option<String> {
+        None
+    }
+}
+
+/// What a finding must be and say. All regexes, case does not matter.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wanted {
+    /// ids, any of which is right; `rule` stands for all its causes. Empty: any
+    pub(crate) id: Vec<String>,
+    /// in title and cause
+    pub(crate) says: Vec<String>,
+    /// in the evidence: text or source
+    pub(crate) evidence: Vec<String>,
+    /// in the fix: summary or commands
+    pub(crate) fix: Vec<String>,
+}
+
+/// `expect.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// the cause, or why the server is healthy, in words
+    pub(crate) what: String,
+    /// what mail.log or the output of the trigger shows; if one is missing, the case itself is broken
+    pub(crate) shows: Vec<String>,
+    /// the first finding
+    #[serde(default)]
+    pub(crate) top: Wanted,
+    /// a second cause, anywhere among the findings
+    #[serde(default)]
+    pub(crate) also: Option<Wanted>,
+}
+
+/// One case.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) expect: Expect,
+}
+
+impl Case {
+    /// All of a kind, by name; `LAB_ONLY` narrows them.
+    pub(crate) fn load(kind: Kind) -> Vec<Self> {
+        let only = std::env::var("LAB_ONLY").ok().map(|text| Regex::new(&text).expect("LAB_ONLY is a regex"));
+        let folder = super::lab_dir().join(kind.folder());
+        let mut cases = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .map(|path| Self::read(kind, &path))
+            .filter(|case| only.as_ref().is_none_or(|only| only.is_match(&case.name)))
+            .collect::<Vec<_>>();
+        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        cases
+    }
+
+    fn read(kind: Kind, path: &Path) -> Self {
+        let file = path.join("expect.toml");
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let expect: Expect = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert!(!expect.what.is_empty(), "{}: what is it?", file.display());
+        Self { kind, name: path.file_name().unwrap().to_string_lossy().into_owned(), expect }
+    }
+}
