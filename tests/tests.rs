@@ -1,4 +1,5 @@
 //! Tests by what a user sees. One binary, so that it is linked once.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
 
+mod host;
 mod lab;

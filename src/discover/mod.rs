@@ -1,6 +1,10 @@
 //! What is there: the platform, the Postfix instances with their configuration, the processes and the log
 //! sources. Everything later works on this [`Server`]; nothing here judges.
 
+mod listeners;
+
+pub use listeners::{Family, Listener, listeners};
+
 use jiff::Timestamp;
 
 use crate::evidence::{Evidence, Fields, NotChecked};
@@ -70,4 +74,22 @@ impl Process {
     pub fn evidence(&self) -> Evidence {
         Evidence::new("ps", format!("{} {}", self.pid, self.args.join(" ")))
     }
+}
+
+/// What the person said on the command line about where to look.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// an instance by name or configuration directory; none: all
+    pub instance: Option<String>,
+    /// this file is the main.cf
+    pub main_cf: Option<String>,
+    /// this file is the master.cf
+    pub master_cf: Option<String>,
+    /// these files are the log (`-`: standard input), nothing else is searched
+    pub logs: Vec<String>,
+}
+
+/// Looks around on the host. Nothing here fails: what could not be learnt is absent, and said in `not_checked`.
+pub fn discover<'h>(_host: &'h dyn Host, _options: &Options) -> Server<'h> {
+    todo!()
 }

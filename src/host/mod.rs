@@ -5,6 +5,14 @@
 //! What a host cannot tell is an error that says why ([`Trouble`]): a snapshot that lacks a file answers
 //! [`Trouble::NotCollected`], never [`Trouble::Missing`], because "nobody packed it" is not "it is not there".
 
+mod bytes;
+mod dns;
+mod exec;
+mod live;
+
+pub use exec::{SEARCH, split_words};
+pub use live::Live;
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,6 +37,18 @@ pub enum Trouble {
     /// Anything else, with the system's words.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        match error.kind() {
+            K::NotFound | K::NotADirectory => Trouble::Missing,
+            K::PermissionDenied => Trouble::Denied,
+            K::TimedOut => Trouble::TimedOut,
+            _ => Trouble::Other(error.to_string()),
+        }
+    }
 }
 
 /// The result of asking a host.
@@ -142,8 +162,10 @@ pub struct Ran {
     /// exit status; a signal N is 128+N
     pub status: i32,
     /// standard output, up to the cap
+    #[serde(with = "bytes")]
     pub stdout: Vec<u8>,
     /// standard error, up to the cap
+    #[serde(with = "bytes")]
     pub stderr: Vec<u8>,
     /// output was cut at the cap
     pub truncated: bool,
@@ -181,6 +203,7 @@ pub enum Connected {
         /// milliseconds until it was accepted
         millis: u64,
         /// what the peer said first, at most 1 KiB
+        #[serde(with = "bytes")]
         said: Vec<u8>,
     },
     /// Refused (RST, or nobody listens on the socket).
@@ -259,6 +282,11 @@ pub trait Host: Send + Sync {
     fn stat(&self, path: &str) -> Answer<Stat>;
     /// Metadata of the path itself.
     fn lstat(&self, path: &str) -> Answer<Stat>;
+    /// What the path is, symbolic links followed. A folder of files knows this even where it cannot tell owner
+    /// and mode, and [`Host::stat`] answers [`Trouble::NotCollected`]: ask this when only existence matters.
+    fn kind_of(&self, path: &str) -> Answer<FileKind> {
+        self.stat(path).map(|s| s.kind)
+    }
     /// Where a symbolic link points, as written.
     fn read_link(&self, path: &str) -> Answer<String>;
     /// The whole file, up to `limit` bytes (never a FIFO or device).
@@ -270,6 +298,8 @@ pub trait Host: Send + Sync {
     /// Runs a command.
     fn run(&self, run: &Run) -> Answer<Ran>;
     /// Runs a command and hands out its output as a stream (`journalctl`, `zstdcat`); dropping it kills the group.
+    /// The time limit holds between two pieces of output, not for the whole; there is no cap. A command that
+    /// fails with words on standard error ends the stream with an error that tells them.
     fn stream(&self, run: &Run) -> Answer<Box<dyn Read + Send>>;
     /// Connects, listens for at most `listen` for a first word, closes.
     fn connect(&self, peer: &Peer, limit: Duration, listen: Duration) -> Answer<Connected>;
