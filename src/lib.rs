@@ -11,7 +11,7 @@
 //!
 //! # The house
 //!
-//! An arrow only goes down: `cli -> ui -> engine -> steps, probes -> discover, logs -> host -> postfix`.
+//! An arrow only goes down: `cli -> ui -> engine -> steps, probes -> state -> discover, logs -> host -> postfix`.
 //!
 //! | module | what it holds | what it must not know |
 //! |---|---|---|
@@ -20,6 +20,7 @@
 //! | [`host`] | the boundary: every read and every command on the examined machine | rules, reports |
 //! | [`discover`] | what runs on the host: instances, configuration, platform | rules |
 //! | [`logs`] | log sources and the one-pass scanner | rules (it gets patterns), terminals |
+//! | [`state`] | readings of the host that steps and probes share | rules, ranking |
 //! | [`steps`] | observers: each looks at one area and emits observations | rules, ranking |
 //! | [`probes`] | small experiments that confirm or refute a cause | rules, ranking |
 //! | [`engine`] | playbooks and rules, hypotheses, ranking | terminals: it emits events |
@@ -44,5 +45,6 @@ pub mod logs;
 pub mod postfix;
 pub mod probes;
 pub mod report;
+pub mod state;
 pub mod steps;
 pub mod ui;

@@ -1,0 +1,177 @@
+//! Who has a TCP port or a UNIX-domain socket open: `ss`, else the tables in /proc.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::host::{Answer, Host, Run};
+
+/// A listening TCP socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// its address; unspecified: all of that family
+    pub address: IpAddr,
+    /// a wildcard that takes both families
+    pub both: bool,
+    /// port
+    pub port: u16,
+    /// program, if it may be seen
+    pub process: Option<String>,
+    /// its process id
+    pub pid: Option<u32>,
+}
+
+/// A listening UNIX-domain socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixListener {
+    /// path as it was bound
+    pub path: String,
+    /// program, if it may be seen
+    pub process: Option<String>,
+    /// its process id
+    pub pid: Option<u32>,
+}
+
+impl Listener {
+    /// A connection to `ip` would come here.
+    pub fn takes(&self, ip: IpAddr) -> bool {
+        self.both || self.address == ip || (self.address.is_unspecified() && self.address.is_ipv4() == ip.is_ipv4())
+    }
+    /// As Postfix would write it.
+    pub fn postfix_address(&self) -> String {
+        let ip = match self.address {
+            IpAddr::V4(a) if a.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(a) if a.is_unspecified() && self.both => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(a) if a.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            other => other,
+        };
+        if ip.is_ipv6() { format!("inet:[{ip}]:{}", self.port) } else { format!("inet:{ip}:{}", self.port) }
+    }
+    /// For evidence.
+    pub fn words(&self) -> String {
+        let who = self.process.as_deref().unwrap_or("a process that could not be seen");
+        let address = if self.both { "*".to_owned() } else { self.address.to_string() };
+        match self.pid {
+            Some(pid) => format!("{who} (pid {pid}) listens on {address} port {}", self.port),
+            None => format!("{who} listens on {address} port {}", self.port),
+        }
+    }
+}
+
+/// All listening TCP sockets.
+pub fn tcp(host: &dyn Host) -> Answer<Vec<Listener>> {
+    match host.run(&Run::new("ss", &["-Hltnp"])) {
+        Ok(ran) if ran.ok() => Ok(ran.out().lines().filter_map(parse_ss).collect()),
+        _ => {
+            let table = host.read("/proc/net/tcp", 1 << 20)?;
+            let mut all = parse_proc(&String::from_utf8_lossy(&table));
+            if let Ok(table) = host.read("/proc/net/tcp6", 1 << 20) {
+                all.extend(parse_proc(&String::from_utf8_lossy(&table)));
+            }
+            Ok(all)
+        }
+    }
+}
+
+/// All listening UNIX-domain sockets that have a path.
+pub fn unix(host: &dyn Host) -> Answer<Vec<UnixListener>> {
+    let ran = host.run(&Run::new("ss", &["-Hlxp"]))?;
+    Ok(ran.out().lines().filter_map(parse_ss_unix).collect())
+}
+
+fn parse_ss(line: &str) -> Option<Listener> {
+    let local = line.split_whitespace().nth(3)?;
+    let (address, port) = local.rsplit_once(':')?;
+    let (address, both) = parse_address(address)?;
+    let (process, pid) = user(line);
+    Some(Listener { address, both, port: port.parse().ok()?, process, pid })
+}
+
+fn parse_address(word: &str) -> Option<(IpAddr, bool)> {
+    if word == "*" {
+        return Some((IpAddr::V6(Ipv6Addr::UNSPECIFIED), true));
+    }
+    let word = word.trim_matches(['[', ']']);
+    let word = word.split_once('%').map_or(word, |(a, _)| a);
+    word.parse().ok().map(|ip| (ip, false))
+}
+
+fn parse_ss_unix(line: &str) -> Option<UnixListener> {
+    let path = line.split_whitespace().nth(4).filter(|p| p.contains('/'))?;
+    let (process, pid) = user(line);
+    Some(UnixListener { path: path.to_owned(), process, pid })
+}
+
+/// `users:(("master",pid=455,fd=13),("smtpd",pid=9,fd=6))`: the first.
+fn user(line: &str) -> (Option<String>, Option<u32>) {
+    let Some((_, users)) = line.split_once("users:((\"") else { return (None, None) };
+    let name = users.split('"').next().map(str::to_owned);
+    let pid = users
+        .split_once("pid=")
+        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()));
+    (name, pid)
+}
+
+fn parse_proc(text: &str) -> Vec<Listener> {
+    text.lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut columns = line.split_whitespace();
+            let (local, state) = (columns.nth(1)?, columns.nth(1)?);
+            let (address, port) = local.split_once(':').filter(|_| state == "0A")?;
+            Some(Listener {
+                address: hex_address(address)?,
+                both: false,
+                port: u16::from_str_radix(port, 16).ok()?,
+                process: None,
+                pid: None,
+            })
+        })
+        .collect()
+}
+
+/// The kernel prints each 32-bit word of an address in host order; all of Debian's release architectures but
+/// s390x are little-endian.
+fn hex_address(hex: &str) -> Option<IpAddr> {
+    let words: Vec<[u8; 4]> = (0..hex.len() / 8)
+        .map(|i| u32::from_str_radix(hex.get(i * 8..i * 8 + 8)?, 16).ok().map(u32::to_le_bytes))
+        .collect::<Option<_>>()?;
+    match words.as_slice() {
+        [v4] => Some(IpAddr::from(*v4)),
+        [a, b, c, d] => {
+            let mut bytes = [0; 16];
+            for (slot, word) in bytes.chunks_mut(4).zip([a, b, c, d]) {
+                slot.copy_from_slice(word);
+            }
+            Some(IpAddr::from(bytes))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_ss() {
+        let l = parse_ss(r#"LISTEN 0 100 0.0.0.0:25 0.0.0.0:* users:(("master",pid=455,fd=13))"#).unwrap();
+        assert_eq!((l.port, l.process.as_deref(), l.pid), (25, Some("master"), Some(455)));
+        assert!(l.takes("127.0.0.1".parse().unwrap()) && !l.takes("::1".parse().unwrap()));
+        let l = parse_ss("LISTEN 0 128 *:80 *:*").unwrap();
+        assert!(l.takes("::1".parse().unwrap()) && l.takes("10.0.0.1".parse().unwrap()));
+        let l = parse_ss("LISTEN 0 32 [fe80::1%eth0]:53 [::]:*").unwrap();
+        assert_eq!(l.address.to_string(), "fe80::1");
+        let u = parse_ss_unix(r#"u_str LISTEN 0 5 /run/opendkim/opendkim.sock 123 * 0 users:(("python3",pid=7,fd=3))"#)
+            .unwrap();
+        assert_eq!((u.path.as_str(), u.pid), ("/run/opendkim/opendkim.sock", Some(7)));
+    }
+
+    #[test]
+    fn reads_proc() {
+        let l = parse_proc(
+            "  sl  local_address rem_address   st\n   0: 0100007F:0019 00000000:0000 0A x\n   1: 0100007F:0020 00000000:0000 01 x\n",
+        );
+        assert_eq!(l.len(), 1);
+        assert_eq!((l[0].address.to_string().as_str(), l[0].port), ("127.0.0.1", 25));
+        assert_eq!(hex_address("00000000000000000000000001000000").unwrap().to_string(), "::1");
+    }
+}
