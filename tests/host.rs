@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use postdoctor::host::{Host, Live, Run, Trouble};
+use postdoctor::host::{FileKind, Host, Live, Peer, Recording, Run, Snapshot, Trouble};
 
 fn sh(script: &str) -> Run {
     Run::new("sh", &["-c", script])
@@ -94,4 +94,113 @@ fn a_stream_ends_with_its_command() {
     assert_eq!(error.to_string(), "bad");
     let mut stuck = Live.stream(&sh("sleep 60").limit(Duration::from_millis(100))).unwrap();
     assert_eq!(stuck.read(&mut [0; 9]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let file = directory.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn a_flat_folder_says_not_collected_and_never_missing() {
+    let files = [("mail.log", "x\n"), ("mail.log.1", "old\n"), ("main.cf", "a = b\n"), ("truth.json", "{}")];
+    let directory = folder(&files);
+    let host = Snapshot::open(directory.path()).unwrap();
+    assert_eq!(host.read("/etc/postfix/main.cf", 99).unwrap(), b"a = b\n");
+    assert_eq!(host.read("/var/log/mail.log", 1).unwrap(), b"x");
+    assert_eq!(host.list("/var/log").unwrap(), ["mail.log", "mail.log.1"]);
+    assert_eq!(host.stat("/var/log/mail.log.1").unwrap().size, 4);
+    assert_eq!(host.kind_of("/etc/postfix/main.cf").unwrap(), FileKind::File);
+    for path in ["/etc/postfix/master.cf", "/etc/resolv.conf", "/var/log/other", "/"] {
+        assert_eq!(host.read(path, 9), Err(Trouble::NotCollected), "{path}");
+        assert_eq!(host.stat("/etc/aliases.db"), Err(Trouble::NotCollected));
+    }
+    assert_eq!(host.list("/etc/postfix"), Err(Trouble::NotCollected));
+    assert_eq!(host.user("postfix"), Err(Trouble::NotCollected));
+    assert_eq!(host.run(&Run::new("postconf", &["-n"])), Err(Trouble::NotCollected));
+}
+
+#[test]
+fn a_posted_postconf_output_stands_for_main_cf() {
+    let directory = folder(&[("postconf-n.txt", "mynetworks = 127.0.0.0/8\n")]);
+    let host = Snapshot::open(directory.path()).unwrap();
+    assert_eq!(host.read("/etc/postfix/main.cf", 99).unwrap(), b"mynetworks = 127.0.0.0/8\n");
+    assert_eq!(host.run(&Run::new("postconf", &["-n"])).unwrap().out(), "mynetworks = 127.0.0.0/8\n");
+}
+
+#[test]
+fn a_tree_knows_what_its_directories_show() {
+    let directory = folder(&[
+        ("etc/postfix/main.cf", "a = b\n"),
+        ("etc/passwd", "root:x:0:0::/root:/bin/sh\npostfix:x:101:102::/var/spool/postfix:/bin/false\n"),
+        ("var/log/mail.log", "line\n"),
+        ("var/spool/postfix/private/x", ""),
+    ]);
+    let host = Snapshot::open(directory.path()).unwrap();
+    assert_eq!(host.read("/etc/postfix/master.cf", 9), Err(Trouble::Missing));
+    assert_eq!(host.kind_of("/etc/aliases"), Err(Trouble::Missing));
+    assert_eq!(host.kind_of("/etc/postfix"), Ok(FileKind::Directory));
+    // Owner and mode of a copy are those of whoever copied.
+    assert_eq!(host.stat("/etc/postfix/main.cf"), Err(Trouble::NotCollected));
+    for path in ["/usr/sbin/postfix", "/proc/1/stat", "/srv", "/var/spool/postfix/private/smtp"] {
+        assert_eq!(host.kind_of(path), Err(Trouble::NotCollected), "{path}");
+    }
+    assert_eq!(host.user("postfix").unwrap().uid, 101);
+    assert_eq!(host.user("nobody"), Err(Trouble::Missing));
+    assert_eq!(host.user_by_id(0).unwrap().name, "root");
+}
+
+#[test]
+fn links_never_lead_out_of_the_tree() {
+    use std::os::unix::fs::symlink;
+    let directory = folder(&[("etc/postfix/main.cf", "inside\n"), ("etc/real", "inside\n")]);
+    let etc = directory.path().join("etc");
+    symlink("/etc/real", etc.join("absolute")).unwrap();
+    symlink("../../../../../../etc/hostname", etc.join("up")).unwrap();
+    symlink("/etc/hostname", etc.join("out")).unwrap();
+    symlink("/", etc.join("root")).unwrap();
+    symlink("loop", etc.join("loop")).unwrap();
+    let host = Snapshot::open(directory.path()).unwrap();
+    assert_eq!(host.read("/etc/absolute", 99).unwrap(), b"inside\n");
+    assert_eq!(host.read("/etc/root/etc/real", 99).unwrap(), b"inside\n");
+    assert_eq!(host.read_link("/etc/out").unwrap(), "/etc/hostname");
+    for path in ["/etc/up", "/etc/out", "/etc/root/etc/hostname", "/../../../etc/hostname", "/etc/loop"] {
+        assert!(host.read(path, 99).is_err(), "{path}");
+    }
+    let flat = folder(&[("main.cf", "")]);
+    symlink("/etc/hostname", flat.path().join("mail.log")).unwrap();
+    assert_eq!(Snapshot::open(flat.path()).unwrap().read("/var/log/mail.log", 9), Err(Trouble::NotCollected));
+}
+
+#[test]
+fn a_recording_replays_what_was_asked() {
+    let files = folder(&[("a/text", "some text\n"), ("a/key", "-----BEGIN PRIVATE KEY-----\n"), ("a/other", "x")]);
+    std::fs::write(files.path().join("a/bytes"), b"\xff\0").unwrap();
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let recording = Recording::new(&Live);
+    let ask = |host: &dyn Host| {
+        let mut stream = String::new();
+        std::io::Read::read_to_string(&mut host.stream(&sh("echo stream")).unwrap(), &mut stream).unwrap();
+        (
+            (host.read(&path("a/text"), 99), host.read(&path("a/bytes"), 99), host.read(&path("a/none"), 9)),
+            (host.stat(&path("a/text")), host.lstat(&path("a/none")), host.list(&path("a"))),
+            (host.run(&sh("cat").stdin("in\u{1}")), host.run(&Run::new("no-such", &[])), stream),
+            (host.user("root"), host.group("no-such"), host.read("/proc/self/mounts", 4)),
+            host.connect(&Peer::Unix(path("a/none")), Duration::from_secs(1), Duration::ZERO),
+        )
+    };
+    let live = ask(&recording);
+    let _ = recording.read(&path("a/key"), 99);
+    let saved = files.path().join("saved");
+    recording.save(&saved).unwrap();
+    let replay = Snapshot::open(&saved).unwrap();
+    assert_eq!(ask(&replay), live);
+    assert_eq!(replay.read(&path("a/other"), 9), Err(Trouble::NotCollected));
+    assert_eq!(replay.read(&path("a/key"), 99), Err(Trouble::NotCollected));
+    assert!(recording.save(&saved).is_err());
 }

@@ -85,6 +85,9 @@ impl Host for Live {
     fn now(&self) -> Answer<jiff::Timestamp> {
         Ok(jiff::Timestamp::now())
     }
+    fn system(&self) -> Answer<crate::evidence::Fields> {
+        within(USERS, super::system::of_this_machine)
+    }
     fn euid(&self) -> u32 {
         nix::unistd::geteuid().as_raw()
     }

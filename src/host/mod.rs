@@ -9,9 +9,15 @@ mod bytes;
 mod dns;
 mod exec;
 mod live;
+mod recording;
+mod records;
+mod snapshot;
+mod system;
 
 pub use exec::{SEARCH, split_words};
 pub use live::Live;
+pub use recording::Recording;
+pub use snapshot::Snapshot;
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -320,6 +326,10 @@ pub trait Host: Send + Sync {
     fn group_by_id(&self, gid: u32) -> Answer<String>;
     /// The host's clock; for a snapshot, the time it was taken (or of its newest log line), if known.
     fn now(&self) -> Answer<jiff::Timestamp>;
+    /// Memory, processors, load and name as `host.*` facts.
+    fn system(&self) -> Answer<crate::evidence::Fields> {
+        Err(Trouble::NotCollected)
+    }
     /// Effective user id that looks at the host: 0 means that permissions do not hide anything.
     fn euid(&self) -> u32;
 }
