@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod expand;
+mod lines;
 pub mod log_line;
 pub mod main_cf;
 pub mod master_cf;
