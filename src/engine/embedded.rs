@@ -1,0 +1,50 @@
+//! The playbooks and rules that come with the program, as they stand in `playbooks/`.
+
+use super::diagnostic::SourceFile;
+
+macro_rules! embed {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../../playbooks/", $path)))),*]
+    };
+}
+
+/// Name below `playbooks/` and text of each file. Rules of equal priority are tried in this order.
+pub static FILES: &[(&str, &str)] = embed!["debug-readme.toml",];
+
+/// The files, as the lowest layer.
+pub fn files() -> Vec<SourceFile> {
+    FILES.iter().map(|(name, text)| SourceFile::new(format!("playbooks/{name}"), *text, 0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::{diagnostic, load, selftest};
+
+    #[test]
+    fn every_file_of_the_directory_is_embedded() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks");
+        let mut there = BTreeSet::new();
+        for dir in ["", "rules/"] {
+            for entry in std::fs::read_dir(root.join(dir)).into_iter().flatten() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if name.ends_with(".toml") {
+                    there.insert(format!("{dir}{name}"));
+                }
+            }
+        }
+        let embedded: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(there, embedded, "list the files of playbooks/ in src/engine/embedded.rs");
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_ours() {
+        let (knowledge, diagnostics) = load::load(&files());
+        assert!(diagnostics.is_empty(), "{}", diagnostic::render_all(&diagnostics, false));
+        let failures: Vec<_> = selftest::run(&knowledge).into_iter().filter(|tried| tried.failure.is_some()).collect();
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
+}
