@@ -1,4 +1,7 @@
 //! Log sources (files, rotated and compressed ones, the journal, standard input) and the one-pass scanner.
 
+mod head;
+mod reader;
 pub mod scan;
 pub mod source;
+pub mod timestamp;

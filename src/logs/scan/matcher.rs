@@ -1,0 +1,174 @@
+//! The patterns, made ready: which pattern does a line belong to?
+//!
+//! One Aho-Corasick automaton looks for the literals that patterns cannot do without; only the patterns whose
+//! literal occurs are tried, the most important first. Regexes are compiled when they are first tried: most are
+//! never needed.
+
+use std::sync::OnceLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+use super::Pattern;
+use super::literals;
+use crate::postfix::log_line;
+
+/// All patterns of a scan. Patterns are numbered by *rank* here: the order in which they are tried.
+pub struct Matcher {
+    ranked: Vec<Ranked>,
+    words: usize,
+    literals: AhoCorasick,
+    /// rank sets by literal
+    of_literal: Vec<Vec<u32>>,
+    /// ranks without any literal: always tried
+    always: Vec<u32>,
+    /// patterns that are no regex, with the reason
+    pub broken: Vec<(usize, String)>,
+}
+
+struct Ranked {
+    pattern: usize,
+    regex: String,
+    compiled: OnceLock<Option<Regex>>,
+    programs: Vec<Vec<u8>>,
+    key: Vec<String>,
+}
+
+/// Reusable memory of one thread.
+#[derive(Default)]
+pub struct Scratch {
+    candidates: Vec<u64>,
+}
+
+/// The pattern that a line belongs to.
+pub struct Found<'m, 't> {
+    /// index as given
+    pub pattern: usize,
+    /// its captures
+    pub captures: Captures<'t>,
+    rank: usize,
+    matcher: &'m Matcher,
+}
+
+impl Matcher {
+    /// Makes patterns ready. What is no regex is left out and listed in `broken`.
+    pub fn new(patterns: &[Pattern]) -> Self {
+        let mut broken = Vec::new();
+        let mut order: Vec<usize> = (0..patterns.len()).collect();
+        order.sort_by_key(|i| (-i64::from(patterns[*i].priority), *i));
+        let mut ranked = Vec::new();
+        let mut needles: Vec<Vec<u8>> = Vec::new();
+        let mut of_literal: Vec<Vec<u32>> = Vec::new();
+        let mut known = std::collections::HashMap::new();
+        let mut always = Vec::new();
+        for i in order {
+            let p = &patterns[i];
+            if let Err(e) = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&p.regex) {
+                broken.push((i, e.to_string()));
+                continue;
+            }
+            let rank = ranked.len() as u32;
+            match literals::required(&p.regex) {
+                Some(set) => {
+                    for literal in set {
+                        let at = *known.entry(literal.clone()).or_insert_with(|| {
+                            needles.push(literal);
+                            of_literal.push(Vec::new());
+                            needles.len() - 1
+                        });
+                        of_literal[at].push(rank);
+                    }
+                }
+                None => always.push(rank),
+            }
+            ranked.push(Ranked {
+                pattern: i,
+                regex: p.regex.clone(),
+                compiled: OnceLock::new(),
+                programs: p.programs.iter().map(|s| s.clone().into_bytes()).collect(),
+                key: p.key.clone(),
+            });
+        }
+        let build = |kind| AhoCorasick::builder().match_kind(MatchKind::Standard).kind(kind).build(&needles);
+        let literals = build(Some(AhoCorasickKind::DFA)).or_else(|_| build(None)).unwrap_or_else(|_| {
+            // Too many literals for any automaton cannot be; were it so, every pattern would be tried on every line.
+            always = (0..ranked.len() as u32).collect();
+            AhoCorasick::new([""; 0]).expect("no needles")
+        });
+        Matcher { words: ranked.len().div_ceil(64), ranked, literals, of_literal, always, broken }
+    }
+
+    /// The pattern that `body` (`tag[pid]: message`) belongs to.
+    pub fn find<'m, 't>(&'m self, body: &'t [u8], scratch: &mut Scratch) -> Option<Found<'m, 't>> {
+        scratch.candidates.clear();
+        scratch.candidates.resize(self.words, 0);
+        let set = &mut scratch.candidates;
+        let mut any = !self.always.is_empty();
+        for rank in &self.always {
+            set[*rank as usize / 64] |= 1 << (rank % 64);
+        }
+        for hit in self.literals.find_overlapping_iter(body) {
+            any = true;
+            for rank in &self.of_literal[hit.pattern().as_usize()] {
+                set[*rank as usize / 64] |= 1 << (rank % 64);
+            }
+        }
+        if !any {
+            return None;
+        }
+        let program = log_line::find_tag(body).map_or(&b""[..], |t| {
+            let tag = &body[..t.name_end];
+            memchr::memrchr(b'/', tag).map_or(tag, |at| &tag[at + 1..])
+        });
+        for word in 0..self.words {
+            let mut bits = scratch.candidates[word];
+            while bits != 0 {
+                let rank = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let r = &self.ranked[rank];
+                if !r.programs.is_empty() && !r.programs.iter().any(|p| p == program) {
+                    continue;
+                }
+                let Some(regex) = self.regex(rank) else { continue };
+                if let Some(captures) = regex.captures(body) {
+                    return Some(Found { pattern: r.pattern, captures, rank, matcher: self });
+                }
+            }
+        }
+        None
+    }
+
+    fn regex(&self, rank: usize) -> Option<&Regex> {
+        let r = &self.ranked[rank];
+        r.compiled.get_or_init(|| compile(&r.regex)).as_ref()
+    }
+}
+
+impl<'t> Found<'_, 't> {
+    /// The values of the key captures, in the order of the pattern's `key`; a capture that took no part is empty.
+    pub fn key(&self) -> impl Iterator<Item = &'t [u8]> + '_ {
+        self.matcher.ranked[self.rank]
+            .key
+            .iter()
+            .map(|name| self.captures.name(name).map_or(&b""[..], |m| m.as_bytes()))
+    }
+
+    /// All named captures that took part.
+    pub fn named(&self) -> Vec<(String, String)> {
+        let Some(regex) = self.matcher.regex(self.rank) else { return Vec::new() };
+        regex
+            .capture_names()
+            .flatten()
+            .filter_map(|name| {
+                let text = self.captures.name(name)?.as_bytes();
+                Some((name.to_owned(), crate::evidence::printable(&String::from_utf8_lossy(text))))
+            })
+            .collect()
+    }
+}
+
+/// Bytes, so that a line in another encoding matches too; classes are ASCII unless the pattern needs more.
+fn compile(regex: &str) -> Option<Regex> {
+    let build = |unicode| RegexBuilder::new(regex).unicode(unicode).size_limit(4 << 20).dfa_size_limit(1 << 20).build();
+    build(false).or_else(|_| build(true)).ok()
+}
