@@ -1,1 +1,27 @@
-//! cli
+//! The command line: definitions in `args`, one file per command, no logic of diagnosis.
+
+pub mod args;
+pub mod auto;
+pub mod exit;
+pub mod explain;
+pub mod logs;
+pub mod open;
+pub mod plan;
+
+use std::io::Write;
+
+use args::{Args, Command};
+
+/// Runs what the arguments ask for; returns the exit status (see [`exit`]).
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    match &args.command {
+        Some(Command::Playbook(_)) => anyhow::bail!("x"),
+        Some(Command::Plan) => plan::run(args, out),
+        Some(Command::Explain { id }) => explain::run(args, id.as_deref(), out),
+        Some(Command::Logs { files }) => logs::run(args, files, out),
+        None if args.auto => auto::run(args, out),
+        None => anyhow::bail!(
+            "say what to do: `postdoctor --auto` examines this machine, `postdoctor --demo --auto` an example, `postdoctor --help` lists the rest"
+        ),
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::template::{self, Piece};
 use crate::evidence::Level;
 use crate::report::model::{Confidence, Severity};
 
@@ -99,6 +100,20 @@ pub struct Rule {
     pub causes: Vec<Cause>,
     /// `file:line` where it is defined
     pub defined_at: String,
+}
+
+impl Rule {
+    /// What tells groups of log lines apart: the declared key, else the placeholders of the titles.
+    pub fn group_key(&self) -> Vec<String> {
+        if !self.key.is_empty() {
+            return self.key.clone();
+        }
+        let placeholder = |piece| match piece {
+            Piece::Name { name, .. } => Some(name.to_owned()),
+            _ => None,
+        };
+        template::pieces(&self.title).into_iter().filter_map(placeholder).collect()
+    }
 }
 
 /// One step of a playbook.

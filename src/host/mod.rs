@@ -9,6 +9,7 @@ mod bytes;
 mod dns;
 mod exec;
 mod live;
+mod logs_only;
 mod recording;
 mod records;
 mod snapshot;
@@ -16,6 +17,7 @@ mod system;
 
 pub use exec::{SEARCH, split_words};
 pub use live::Live;
+pub use logs_only::LogsOnly;
 pub use recording::Recording;
 pub use snapshot::Snapshot;
 

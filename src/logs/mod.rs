@@ -1,6 +1,6 @@
 //! Log sources (files, rotated and compressed ones, the journal, standard input) and the one-pass scanner.
 
-mod head;
+pub(crate) mod head;
 mod reader;
 pub mod scan;
 pub mod source;

@@ -1,0 +1,44 @@
+//! `postdoctor --auto`: examines without questions and prints the report.
+
+use std::io::Write;
+
+use super::args::{Args, Format};
+use super::{exit, open};
+use crate::engine::events::{Event, Listener};
+use crate::engine::run;
+use crate::report::{json, model::Report, text};
+use crate::{discover, ui};
+
+/// Examines and reports; the status is that of the verdict, but 0 for the demo, which is sick on purpose.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let opened = open::open(args)?;
+    let progress = ui::progress::Progress::new(args.quiet);
+    progress.event(&Event::Discovering { host: &opened.host.describe() });
+    let server = discover::discover(opened.host.as_ref(), &opened.discover);
+    if server.instances.is_empty() && server.logs.is_empty() {
+        progress.event(&Event::Finished);
+        anyhow::bail!(open::nothing_found(args, &server));
+    }
+    let report = run::examine(&server, &opened.knowledge, &opened.playbook, &opened.options, &progress);
+    write(&report, args, out)?;
+    Ok(if args.demo { exit::HEALTHY } else { exit::status(report.verdict) })
+}
+
+/// Writes a report where the arguments say: to standard output, or to a new file of mode 0600.
+pub fn write(report: &Report, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
+    let look = |width| text::Look { width, verbose: args.verbose, quiet: args.quiet };
+    let mut bytes = Vec::new();
+    match args.format {
+        Format::Json => json::write(report, &mut bytes)?,
+        Format::Text if args.output == "-" => text::write(report, look(ui::width()), &mut bytes)?,
+        Format::Text => {
+            text::write(report, look(100), &mut anstream::StripStream::new(&mut bytes))?;
+        }
+    }
+    if args.output == "-" {
+        out.write_all(&bytes)?;
+    } else {
+        open::write_private(&args.output, &bytes)?;
+    }
+    Ok(())
+}

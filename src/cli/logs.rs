@@ -1,0 +1,33 @@
+//! `postdoctor logs`: what the logs alone say; no host is looked at and nothing is probed.
+
+use std::io::Write;
+
+use anyhow::bail;
+
+use super::args::Args;
+use super::{auto, exit, open};
+use crate::discover::{self, Server};
+use crate::engine::run;
+use crate::evidence::Fields;
+use crate::host::{Host, LogsOnly};
+use crate::ui;
+
+/// Scans the named logs (none: those of this machine) with all log rules.
+pub fn run(args: &Args, files: &[String], out: &mut dyn Write) -> anyhow::Result<u8> {
+    let mut opened = open::open(args)?;
+    let named: Vec<String> = files.iter().chain(&args.log).cloned().collect();
+    let named = if named.is_empty() { Vec::new() } else { named };
+    let options = discover::Options { logs: named, ..discover::Options::default() };
+    let logs = discover::discover(opened.host.as_ref(), &options).logs;
+    if logs.is_empty() {
+        bail!("no mail log found; name one: postdoctor logs FILE");
+    }
+    let host: &dyn Host = &LogsOnly(opened.host.as_ref());
+    let server =
+        Server { host, facts: Fields::new(), instances: Vec::new(), logs, processes: None, not_checked: Vec::new() };
+    opened.playbook.steps.retain(|s| s.kind == run::LOG_SCAN);
+    let progress = ui::progress::Progress::new(args.quiet);
+    let report = run::examine(&server, &opened.knowledge, &opened.playbook, &opened.options, &progress);
+    auto::write(&report, args, out)?;
+    Ok(exit::status(report.verdict))
+}

@@ -1,0 +1,150 @@
+//! Symptoms fold under their cause. A cause accounts for a symptom only where their scopes meet and where it
+//! is not later than the symptom; a consequence never stands alone while something earlier can have caused it.
+
+use super::judge::Hypothesis;
+use crate::report::model::{Confidence, Severity, Status};
+
+/// A hypothesis and what folded under it.
+#[derive(Debug, Clone)]
+pub struct Folded<'k> {
+    /// the one on top
+    pub top: Hypothesis<'k>,
+    /// those it accounts for
+    pub explains: Vec<Hypothesis<'k>>,
+}
+
+/// Folds symptoms and consequences under causes.
+pub fn fold(hypotheses: Vec<Hypothesis<'_>>) -> Vec<Folded<'_>> {
+    let parents = parents(&hypotheses);
+    let mut slots: Vec<Option<Hypothesis<'_>>> = hypotheses.into_iter().map(Some).collect();
+    let root_of = |mut index: usize| {
+        while let Some(parent) = parents[index] {
+            index = parent;
+        }
+        index
+    };
+    let roots: Vec<usize> = (0..slots.len()).map(root_of).collect();
+    let mut folded = Vec::new();
+    for index in 0..slots.len() {
+        if roots[index] != index {
+            continue;
+        }
+        let Some(mut top) = slots[index].take() else { continue };
+        let explains: Vec<_> =
+            (0..slots.len()).filter(|&i| i != index && roots[i] == index).filter_map(|i| slots[i].take()).collect();
+        raise(&mut top, &explains);
+        folded.push(Folded { top, explains });
+    }
+    folded
+}
+
+/// A state that accounts for a symptom is its proven cause, and as bad as the symptom.
+fn raise(top: &mut Hypothesis<'_>, explains: &[Hypothesis<'_>]) {
+    let current = explains.iter().filter(|e| e.status == Status::Current);
+    let Some(worst) = current.map(|e| e.severity).max() else { return };
+    if worst > Severity::Info && top.severity > Severity::Info {
+        top.severity = top.severity.max(worst);
+        if top.sighting.order.is_none() && top.cause.is_some() && top.confidence == Confidence::Likely {
+            top.confidence = Confidence::Confirmed;
+        }
+    }
+}
+
+/// For each hypothesis the one that accounts for it.
+fn parents(all: &[Hypothesis<'_>]) -> Vec<Option<usize>> {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(strength(&all[i])));
+    let mut place = vec![0; all.len()];
+    for (at, &index) in order.iter().enumerate() {
+        place[index] = at;
+    }
+    let parents = (0..all.len()).map(|child| {
+        let mut claimed = order.iter().copied().filter(|&p| p != child && claims(&all[p], &all[child]));
+        // Two that claim each other: the stronger keeps the place on top.
+        claimed
+            .find(|&p| !claims(&all[child], &all[p]) || place[p] < place[child])
+            .or_else(|| all[child].sighting.rule.consequence.then(|| cause_of_consequence(all, child)).flatten())
+    });
+    without_circles(parents.collect())
+}
+
+/// Takes out the link that would close a circle.
+fn without_circles(mut parents: Vec<Option<usize>>) -> Vec<Option<usize>> {
+    for start in 0..parents.len() {
+        let (mut index, mut steps) = (start, 0);
+        while let Some(parent) = parents[index] {
+            steps += 1;
+            if parent == start || steps > parents.len() {
+                parents[index] = None;
+                break;
+            }
+            index = parent;
+        }
+    }
+    parents
+}
+
+/// What makes one of two rivals the cause: a confirmed one first, a state before a log line, the earlier.
+fn strength(h: &Hypothesis<'_>) -> (bool, Confidence, bool, std::cmp::Reverse<u64>) {
+    let root = !h.sighting.rule.consequence;
+    (root, h.confidence, h.sighting.order.is_none(), std::cmp::Reverse(h.sighting.order.unwrap_or(0)))
+}
+
+/// Whether `cause` says that it accounts for `symptom`, and may.
+fn claims(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
+    if cause.sighting.rule.id == symptom.sighting.rule.id || cause.status == Status::Resolved {
+        return false;
+    }
+    let own = cause.cause.map(|c| c.explains.as_slice()).unwrap_or_default();
+    let names = |list: &[String]| list.iter().any(|e| *e == symptom.sighting.rule.id);
+    let areas = |list: &[String]| {
+        list.iter().any(|e| e.strip_prefix("area:").is_some_and(|area| area == symptom.sighting.rule.area))
+    };
+    let by_name = names(&cause.sighting.rule.explains) || names(own);
+    // A claim by area is a guess: it yields to a cause that the symptom's own rule has proven.
+    let by_area = (areas(&cause.sighting.rule.explains) || areas(own))
+        && symptom.sighting.order.is_some()
+        && !(symptom.confidence == Confidence::Confirmed && symptom.cause.is_some());
+    (by_name || by_area) && scopes_meet(cause, symptom) && not_later(cause, symptom)
+}
+
+fn scopes_meet(a: &Hypothesis<'_>, b: &Hypothesis<'_>) -> bool {
+    match (&a.sighting.scope.instance, &b.sighting.scope.instance) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    }
+}
+
+/// A state that holds now may have held before; a log line must not be later than what it is to have caused.
+fn not_later(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
+    match (cause.sighting.order, symptom.sighting.order) {
+        (Some(cause_at), Some(symptom_at)) => {
+            // Daemons race: the line of the cause can come a few seconds after its consequence.
+            const RACE_SECONDS: i64 = 5;
+            let close = cause.sighting.first.zip(symptom.sighting.first);
+            cause_at <= symptom_at || close.is_some_and(|(c, s)| c.duration_since(s).as_secs() <= RACE_SECONDS)
+        }
+        _ => true,
+    }
+}
+
+/// The line that caused a consequence: of the same process, else the nearest earlier problem of the instance.
+fn cause_of_consequence(all: &[Hypothesis<'_>], child: usize) -> Option<usize> {
+    let consequence = &all[child].sighting;
+    let fits = |&i: &usize| {
+        i != child
+            && !all[i].sighting.rule.consequence
+            && all[i].severity > Severity::Info
+            && all[i].status == all[child].status
+            && scopes_meet(&all[i], &all[child])
+            && not_later(&all[i], &all[child])
+    };
+    let same_process = |&i: &usize| all[i].sighting.pids.iter().any(|p| consequence.pids.contains(p));
+    let candidates: Vec<usize> = (0..all.len()).filter(fits).collect();
+    candidates.iter().copied().find(same_process).or_else(|| {
+        candidates.into_iter().max_by_key(|&i| {
+            let h = &all[i];
+            (h.severity, h.confidence, h.sighting.order)
+        })
+    })
+}
