@@ -76,7 +76,7 @@ impl Checker<'_> {
     fn expect(&mut self, expr: &Expr<'_>, wanted: Type) {
         let Some(found) = self.infer(expr).filter(|found| *found != wanted) else { return };
         let hint = match (wanted, found) {
-            (Type::Bool, Type::Text) => "compare it: `… != ''`",
+            (Type::Bool, Type::Text) => "compare it: `… != \"\"`",
             (Type::Bool, Type::Int) => "compare it: `… > 0`",
             (Type::Bool, Type::List) => "ask for its length: `… | length > 0`",
             (Type::Int, Type::Text) => "`int(…)` makes it a number",

@@ -24,8 +24,13 @@ pub struct Function {
     pub call: fn(&[Value], &dyn Names) -> Option<Value>,
 }
 
-/// The function of that name.
+/// The function of that name. `startingwith` and `endingwith` are what minijinja calls them as tests.
 pub fn find(name: &str) -> Option<&'static Function> {
+    let name = match name {
+        "startingwith" => "startswith",
+        "endingwith" => "endswith",
+        other => other,
+    };
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 

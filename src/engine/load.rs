@@ -87,7 +87,11 @@ fn read(file: &SourceFile) -> Draftsheet<'_> {
     let mut sheet = Draftsheet { problems: Problems::of(file), playbook: None, steps: Vec::new(), rules: Vec::new() };
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     for error in errors {
-        sheet.problems.add(error.span().unwrap_or(0..0), error.message(), "");
+        let span = error.span().unwrap_or(0..0);
+        // The usual mistake of who writes conditions: 'a == 'b''.
+        let literal_ended = file.text.get(..span.start).is_some_and(|before| before.trim_end().ends_with('\''));
+        let label = if literal_ended { "within '…' texts are written \"…\"" } else { "" };
+        sheet.problems.add(span, error.message(), label);
     }
     if !sheet.problems.found.is_empty() {
         // What a broken file seems to say is no ground for more complaints.

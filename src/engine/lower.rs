@@ -140,10 +140,12 @@ fn log_trigger(entry: &Entry<'_>, scope: &mut Scope, problems: &mut Problems<'_>
     for pattern in entry.texts("log") {
         if let Some(problem) = check::regex(&pattern.value) {
             problems.add(pattern.part(problem.range), problem.message, problem.label);
+            scope.accept_any("");
             continue;
         }
         let Ok(regex) = Regex::new(&pattern.value) else {
             problems.add(pattern.span, "this regular expression is too large", "");
+            scope.accept_any("");
             continue;
         };
         for name in regex.capture_names().flatten() {
@@ -171,7 +173,7 @@ fn observed_trigger(entry: &Entry<'_>, scope: &mut Scope, problems: &mut Problem
             let near = did_you_mean(&kind, vocabulary::observations().map(|kind| kind.name));
             let span = entry.span("observed").unwrap_or_default();
             problems.add(span, format!("unknown observation `{kind}`: no step emits it"), near);
-            scope.accept_any();
+            scope.accept_any("");
         }
     }
     Trigger::Observed(kind)
@@ -183,7 +185,9 @@ fn probes(entry: &Entry<'_>, scope: &mut Scope, problems: &mut Problems<'_>) -> 
         let get = |key: &str| table.get(key).and_then(|value| argument(value, problems.file));
         let (Some(kind), Some(name)) = (get("kind"), get("as")) else {
             problems.add(span, "a probe has a `kind`, and a name for its results: `as`", "");
-            scope.accept_any();
+            if let Some(name) = get("as") {
+                scope.accept_any(&name.value);
+            }
             continue;
         };
         if scope.takes(&name.value) {
@@ -217,7 +221,7 @@ fn probes(entry: &Entry<'_>, scope: &mut Scope, problems: &mut Problems<'_>) -> 
             }
             scope.probe(&name.value, probe.name, probe.fields);
         } else {
-            scope.accept_any();
+            scope.accept_any(&name.value);
         }
         calls.push(ProbeCall { kind: kind.value, name: name.value, args });
     }

@@ -1,6 +1,6 @@
 //! Which names an expression or a placeholder may use, and their types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::did_you_mean;
 use super::facts;
@@ -12,8 +12,8 @@ pub struct Scope {
     names: BTreeMap<String, Type>,
     /// what stands before the dot, and what that is in words: `ep` -> `the probe endpoint`
     groups: BTreeMap<String, String>,
-    /// something that declares names is itself wrong: what it would have declared is not complained about
-    any: bool,
+    /// groups whose members cannot be told, because what declares them is itself wrong; `` are the bare names
+    open: BTreeSet<String>,
 }
 
 /// Why a name is not known.
@@ -56,9 +56,10 @@ impl Scope {
         self.names.extend(fields.iter().map(|field| (format!("{name}.{}", field.name), field.ty)));
     }
 
-    /// Takes any further name: where they would come from is wrong already, and one error is enough.
-    pub(super) fn accept_any(&mut self) {
-        self.any = true;
+    /// Takes any name of this group (``: any bare name): where they would come from is wrong already, and
+    /// one error is enough.
+    pub(super) fn accept_any(&mut self, group: &str) {
+        self.open.insert(group.to_owned());
     }
 
     /// Whether something already has this name.
@@ -80,14 +81,13 @@ impl Scope {
         if group == "main" && !rest.is_empty() && !rest.contains('.') {
             return Ok(Some(Type::Text));
         }
-        if self.any && !["host", "postfix", "log", "main", "service"].contains(&group) {
+        if self.open.contains(if rest.is_empty() { "" } else { group }) {
             return Ok(None);
         }
         let near = did_you_mean(name, self.names.keys().map(String::as_str));
         let members = || {
             let prefix = format!("{group}.");
-            let members: Vec<_> = self.names.keys().filter_map(|name| name.strip_prefix(&prefix)).collect();
-            format!("it has {}", members.join(", "))
+            format!("it has {}", enumerate(self.names.keys().filter_map(|name| name.strip_prefix(&prefix))))
         };
         let (message, label) = match self.groups.get(group) {
             Some(what) if rest.is_empty() => (format!("`{name}` is {what}, not a value"), members()),
@@ -96,12 +96,22 @@ impl Scope {
                 (format!("{what} has no result `{rest}`"), label)
             }
             _ if rest.is_empty() => {
-                let bare: Vec<_> = self.bare().collect();
-                let known = if bare.is_empty() { String::new() } else { format!("known here: {}", bare.join(", ")) };
+                let bare = enumerate(self.bare());
+                let known = if bare.is_empty() { bare } else { format!("known here: {bare}") };
                 (format!("unknown name `{name}`"), if near.is_empty() { known } else { near })
             }
             _ => (format!("unknown fact `{name}`"), near),
         };
         Err(UnknownName { message, label })
     }
+}
+
+/// Names in a row; not more than one line takes.
+fn enumerate<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    if names.len() > 12 {
+        names.truncate(10);
+        names.push("… (`postdoctor playbook schema` lists all)");
+    }
+    names.join(", ")
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use super::diagnostic::{Diagnostic, SourceFile};
+use super::load;
+use super::rule::Knowledge;
 
 /// A rule file is some kilobytes; what is larger is something else.
 const LARGEST: u64 = 1 << 20;
@@ -56,6 +58,13 @@ impl Sources {
     pub fn add_for_checking(&mut self, paths: &[PathBuf]) {
         let layer = self.next_layer();
         paths.iter().for_each(|path| self.add(path, layer, Trust::NotNeeded));
+    }
+
+    /// Loads them: what is sound, and what is wrong with the rest.
+    pub fn load(self) -> (Knowledge, Vec<Diagnostic>) {
+        let (knowledge, mut diagnostics) = load::load(&self.files);
+        diagnostics.splice(0..0, self.refused);
+        (knowledge, diagnostics)
     }
 
     fn next_layer(&self) -> u32 {
