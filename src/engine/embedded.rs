@@ -9,7 +9,14 @@ macro_rules! embed {
 }
 
 /// Name below `playbooks/` and text of each file. Rules of equal priority are tried in this order.
-pub static FILES: &[(&str, &str)] = embed!["debug-readme.toml",];
+pub static FILES: &[(&str, &str)] = embed![
+    "debug-readme.toml",
+    "rules/dns.toml",
+    "rules/lookup-tables.toml",
+    "rules/permissions.toml",
+    "rules/sasl.toml",
+    "rules/tls.toml",
+];
 
 /// The files, as the lowest layer.
 pub fn files() -> Vec<SourceFile> {

@@ -12,6 +12,7 @@ use super::keys;
 use super::rule::{Cause, ProbeCall, Rule, Step, Trigger};
 use super::scope::Scope;
 use super::selftest;
+use super::template::{self, Piece};
 use super::vocabulary;
 use crate::evidence::Level;
 use crate::report::model::{Confidence, Severity};
@@ -71,7 +72,7 @@ pub(super) fn rule(entry: &Entry<'_>, problems: &mut Problems<'_>) -> (Rule, Vec
         meaning: entry.string("meaning"),
         trigger,
         when,
-        key: entry.strings("key"),
+        key: if entry.mentions("key") { entry.strings("key") } else { title_names(&entry.string("title")) },
         probes,
         consequence: entry.bool("consequence").unwrap_or(false),
         explains: entry.strings("explains"),
@@ -84,6 +85,15 @@ pub(super) fn rule(entry: &Entry<'_>, problems: &mut Problems<'_>) -> (Rule, Vec
     };
     check_examples(entry, &rule, problems);
     (rule, explains)
+}
+
+/// What tells groups apart where a rule does not say it: the placeholders of its title.
+fn title_names(title: &str) -> Vec<String> {
+    let name = |piece| match piece {
+        Piece::Name { name, .. } => Some(name.to_owned()),
+        Piece::Text(_) | Piece::Wrong { .. } => None,
+    };
+    template::pieces(title).into_iter().filter_map(name).collect()
 }
 
 /// Ids are words with hyphens, in lower case: they are typed and stand in addresses.

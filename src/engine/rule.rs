@@ -80,7 +80,7 @@ pub struct Rule {
     pub trigger: Trigger,
     /// condition on the trigger
     pub when: Option<String>,
-    /// group key; empty: the placeholders of the title
+    /// names that tell groups apart (where the file says none: the placeholders of the title); empty: one group
     pub key: Vec<String>,
     /// probes
     pub probes: Vec<ProbeCall>,
