@@ -1,14 +1,17 @@
 //! What is there: the platform, the Postfix instances with their configuration, the processes and the log
 //! sources. Everything later works on this [`Server`]; nothing here judges.
 
+mod instances;
 mod listeners;
+mod platform;
+mod processes;
 
 pub use listeners::{Family, Listener, listeners};
 
 use jiff::Timestamp;
 
-use crate::evidence::{Evidence, Fields, NotChecked};
-use crate::host::Host;
+use crate::evidence::{Evidence, Fields, NotChecked, Observation};
+use crate::host::{Host, HostKind, quote};
 use crate::logs::source::LogSource;
 use crate::postfix::config::Config;
 
@@ -16,12 +19,14 @@ use crate::postfix::config::Config;
 pub struct Server<'h> {
     /// the boundary it was asked through
     pub host: &'h dyn Host,
-    /// `host.*` facts; the names are declared in [`HOST_FACTS`]
+    /// `host.*` facts; the names are declared with the facts of the engine
     pub facts: Fields,
     /// at least one, unless there is no Postfix and nothing of it in the snapshot
     pub instances: Vec<Instance>,
     /// where Postfix logs, oldest first within a file family
     pub logs: Vec<LogSource>,
+    /// what is wrong with logging itself
+    pub log_observations: Vec<Observation>,
     /// running processes, where the host can tell
     pub processes: Option<Vec<Process>>,
     /// what could not be looked at
@@ -89,7 +94,66 @@ pub struct Options {
     pub logs: Vec<String>,
 }
 
+impl<'h> Server<'h> {
+    /// A host of which nothing is known but where it logs.
+    pub fn of_logs(host: &'h dyn Host, logs: Vec<LogSource>) -> Self {
+        Server {
+            host,
+            facts: Fields::new(),
+            instances: Vec::new(),
+            logs,
+            log_observations: Vec::new(),
+            processes: None,
+            not_checked: Vec::new(),
+        }
+    }
+}
+
 /// Looks around on the host. Nothing here fails: what could not be learnt is absent, and said in `not_checked`.
-pub fn discover<'h>(_host: &'h dyn Host, _options: &Options) -> Server<'h> {
-    todo!()
+pub fn discover<'h>(host: &'h dyn Host, options: &Options) -> Server<'h> {
+    // Four independent questions, each of which may have to wait for a command.
+    let (facts, processes, defaults, effective) = std::thread::scope(|scope| {
+        let facts = scope.spawn(|| platform::facts(host));
+        let processes = scope.spawn(|| processes::processes(host));
+        let defaults = scope.spawn(|| instances::defaults(host));
+        let effective = instances::effective(host, None);
+        (
+            facts.join().unwrap_or_default(),
+            processes.join().unwrap_or_default(),
+            defaults.join().unwrap_or_default(),
+            effective,
+        )
+    });
+    let mut found = instances::find(host, options, &defaults, effective);
+    instances::find_masters(host, &mut found.instances, processes.as_deref());
+    let configs: Vec<&Config> = found.instances.iter().map(|i| &i.config).collect();
+    let logs = crate::logs::source::find(host, &configs, &options.logs);
+    let mut not_checked = found.not_checked;
+    not_checked.extend(logs.not_checked);
+    if host.euid() != 0 && host.kind() != HostKind::Snapshot {
+        not_checked.insert(0, only_root(host));
+    }
+    Server {
+        host,
+        facts,
+        instances: found.instances,
+        logs: logs.sources,
+        log_observations: logs.observations,
+        processes,
+        not_checked,
+    }
+}
+
+/// What an ordinary user cannot see, and the one command that settles all of it.
+fn only_root(host: &dyn Host) -> NotChecked {
+    let program = std::env::current_exe().map_or_else(|_| "postdoctor".to_owned(), |p| p.display().to_string());
+    let settle = match host.kind() {
+        HostKind::Live => format!("sudo {} --auto", quote(&program)),
+        _ => format!("postdoctor --via {} --auto", quote(&format!("{} sudo", host.describe()))),
+    };
+    NotChecked {
+        what: "what only root may read: queue, private sockets, keys, processes of others".to_owned(),
+        why: format!("this ran as user id {}", host.euid()),
+        settle: Some(settle),
+    }
 }
