@@ -8,7 +8,6 @@ use super::args::Args;
 use super::{auto, exit, open};
 use crate::discover::{self, Server};
 use crate::engine::run;
-use crate::evidence::Fields;
 use crate::host::{Host, LogsOnly};
 use crate::ui;
 
@@ -23,8 +22,7 @@ pub fn run(args: &Args, files: &[String], out: &mut dyn Write) -> anyhow::Result
         bail!("no mail log found; name one: postdoctor logs FILE");
     }
     let host: &dyn Host = &LogsOnly(opened.host.as_ref());
-    let server =
-        Server { host, facts: Fields::new(), instances: Vec::new(), logs, processes: None, not_checked: Vec::new() };
+    let server = Server::of_logs(host, logs);
     opened.playbook.steps.retain(|s| s.kind == run::LOG_SCAN);
     let progress = ui::progress::Progress::new(args.quiet);
     let report = run::examine(&server, &opened.knowledge, &opened.playbook, &opened.options, &progress);

@@ -22,8 +22,7 @@ const LIMIT: u64 = 8 << 20;
 #[derive(Default)]
 pub(super) struct Defaults {
     values: BTreeMap<String, String>,
-    /// why it could not be asked
-    trouble: Option<String>,
+    /// there is no such command
     missing: bool,
 }
 
@@ -39,10 +38,8 @@ pub(super) struct Effective {
 pub(super) fn defaults(host: &dyn Host) -> Defaults {
     let answer = host.run(&Run::new("postconf", &["-d"]));
     let missing = answer == Err(Trouble::Missing);
-    match output(answer) {
-        Ok(ran) => Defaults { values: pairs(&ran.stdout).into_iter().collect(), trouble: None, missing: false },
-        Err(trouble) => Defaults { trouble: Some(trouble), missing, ..Defaults::default() },
-    }
+    let values = output(answer).map(|ran| pairs(&ran.stdout).into_iter().collect()).unwrap_or_default();
+    Defaults { values, missing }
 }
 
 /// Asks for the settings in force; without a directory, those of the default instance.
