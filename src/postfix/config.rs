@@ -64,12 +64,7 @@ impl Config {
 
     /// Expands any text as the given service would.
     pub fn expand(&self, text: &str, service: Option<&Service>) -> Expanded {
-        expand_with(text, &|name| match self.raw(name, service) {
-            Some((value, _)) if parameters::is_raw(name) => Lookup::Raw(value),
-            Some((value, _)) => Lookup::Value(value),
-            None if parameters::known(name, self.version) => Lookup::Unknown,
-            None => Lookup::Undefined,
-        })
+        expand_with(text, &|name| self.lookup(name, service))
     }
 
     /// The comma or blank separated items of a list parameter; `{ … }` groups stay together.
@@ -120,6 +115,27 @@ impl Config {
         (expanded.unknown.is_empty() && !expanded.cycle).then_some(expanded.text)
     }
 
+    /// What `mydomain` is by default: the host name without its first label.
+    fn domain_of(&self, hostname: &str) -> Option<String> {
+        let expanded = expand_with(hostname, &|name| match name {
+            // `myhostname = mail.$mydomain` would ask for ever.
+            "mydomain" => Lookup::Unknown,
+            _ => self.lookup(name, None),
+        });
+        let known = expanded.unknown.is_empty() && expanded.problems.is_empty();
+        let domain = expanded.text.split_once('.').map_or("localdomain", |(_, domain)| domain);
+        known.then(|| domain.to_owned())
+    }
+
+    fn lookup(&self, name: &str, service: Option<&Service>) -> Lookup {
+        match self.raw(name, service) {
+            Some((value, _)) if parameters::is_raw(name) => Lookup::Raw(value),
+            Some((value, _)) => Lookup::Value(value),
+            None if parameters::known(name, self.version) => Lookup::Unknown,
+            None => Lookup::Undefined,
+        }
+    }
+
     /// The unexpanded value and where it stands.
     fn raw(&self, name: &str, service: Option<&Service>) -> Option<(String, Source)> {
         if let Some(service) = service {
@@ -134,6 +150,20 @@ impl Config {
         }
         if let Some(setting) = self.main.get(name) {
             return Some((setting.value.clone(), Source::MainCf(setting.line)));
+        }
+        match name {
+            // Derived from main.cf; what `postconf -d` told would be of another name.
+            "mydomain" => {
+                let of_host = self.built_in.get("myhostname").filter(|_| !self.built_in.contains_key(name));
+                let hostname = self.main.get("myhostname").map(|s| &s.value).or(of_host);
+                if let Some(hostname) = hostname {
+                    return self.domain_of(hostname).map(|domain| (domain, Source::Default));
+                }
+            }
+            "mail_version" if !self.built_in.contains_key(name) => {
+                return self.version.map(|v| (v.to_string(), Source::Default));
+            }
+            _ => {}
         }
         if let Some(value) = self.built_in.get(name) {
             return Some((value.clone(), Source::Default));
@@ -188,7 +218,17 @@ mod tests {
         assert_eq!(config.seconds("smtp_helo_timeout"), Some(120));
         assert_eq!(config.seconds("maximal_queue_lifetime"), Some(5 * 86400));
         assert_eq!(config.value("no_such_parameter", None), None);
-        assert_eq!(config.text("command_directory"), "");
+        assert_eq!(config.value("daemon_directory", None), None);
+        assert_eq!(config.text("command_directory"), "/usr/sbin");
+    }
+
+    #[test]
+    fn mydomain_follows_the_host_name() {
+        assert_eq!(config("", "").text("mydomain"), "example.com");
+        assert_eq!(config("myhostname = mx.example.org\n", "").text("mydomain"), "example.org");
+        assert_eq!(config("myhostname = mx\n", "").text("mydomain"), "localdomain");
+        let looping = config("myhostname = mx.$mydomain\n", "").value("myhostname", None).unwrap();
+        assert_eq!((looping.expanded.text.as_str(), looping.expanded.unknown.len()), ("mx.$mydomain", 1));
     }
 
     #[test]

@@ -7,7 +7,9 @@ mod lines;
 pub mod log_line;
 pub mod main_cf;
 pub mod master_cf;
+pub mod needed;
 pub mod parameters;
+pub mod unused;
 pub mod version;
 
 /// Something a parser stumbled over.

@@ -1,9 +1,11 @@
 //! The parameters that Postfix knows, their defaults, and since when: embedded as a table, so that a pasted
 //! configuration can be judged without a Postfix at hand.
 //!
-//! `parameters.tsv` has one parameter a line, sorted by name: name; first version; last version or `-`; flags or
-//! `-`; then `X.Y=default` for each version from which on there is another default. A parameter with the flag `m`
-//! has no default here: its value belongs to the machine or to the package (`myhostname`, `daemon_directory`).
+//! `parameters.tsv` has one parameter a line, sorted by name: name; first version, and the patch releases of older
+//! versions that have it too; last version or `-`; flags or `-`; then `X.Y=default` for each version from which on
+//! there is another default. It covers 2.0 to 3.12, with the defaults of each version's last patch release. A
+//! parameter with the flag `m` has no default here: its value belongs to the machine or to the package
+//! (`myhostname`, `daemon_directory`, `default_database_type`).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -17,6 +19,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// first release that has it
     pub since: Version,
+    /// patch releases of older versions that brought it too (`3.7.9` of what came with 3.9)
+    pub backports: Vec<Version>,
     /// last release that had it
     pub until: Option<Version>,
     /// its default is of the machine or of the package, not of Postfix
@@ -29,8 +33,12 @@ impl Parameter {
     /// Whether that version has it; no version: any version.
     pub fn exists_in(&self, version: Option<Version>) -> bool {
         version.is_none_or(|v| {
-            v.at_least(self.since.major, self.since.minor)
-                && self.until.is_none_or(|until| (v.major, v.minor) <= (until.major, until.minor))
+            let series = (v.major, v.minor);
+            if let Some(backport) = self.backports.iter().find(|b| (b.major, b.minor) == series) {
+                return v >= *backport;
+            }
+            let started = series > (self.since.major, self.since.minor) || v >= self.since;
+            started && self.until.is_none_or(|until| series <= (until.major, until.minor))
         })
     }
 }
@@ -149,14 +157,15 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 fn row(line: &'static str) -> Option<Parameter> {
     let mut fields = line.split('\t');
     let name = fields.next().filter(|n| !n.is_empty() && !n.starts_with('#'))?;
-    let since = Version::parse(fields.next()?)?;
+    let mut since = fields.next()?.split(',').filter_map(Version::parse);
+    let (since, backports) = (since.next()?, since.collect());
     let until = Version::parse(fields.next()?);
     let of_machine = fields.next()?.contains('m');
     let defaults = fields
         .filter_map(|f| f.split_once('='))
         .filter_map(|(from, text)| Some((Version::parse(from)?, text)))
         .collect();
-    Some(Parameter { name, since, until, of_machine, defaults })
+    Some(Parameter { name, since, backports, until, of_machine, defaults })
 }
 
 #[cfg(test)]
@@ -182,6 +191,19 @@ mod tests {
         assert!(!known("smtpd_recipent_restrictions", None));
         assert_eq!(default("local_destination_concurrency_limit", None), Some("2"));
         assert_eq!(default("mine_destination_concurrency_limit", None), Some("$default_destination_concurrency_limit"));
+    }
+
+    #[test]
+    fn what_a_version_has_and_with_which_default() {
+        let v = |text| Version::parse(text);
+        assert!(!known("smtpd_forbid_bare_newline", v("3.7.8")) && known("smtpd_forbid_bare_newline", v("3.7.9")));
+        assert!(known("smtpd_forbid_bare_newline", v("3.9")) && !known("smtpd_forbid_bare_newline", v("3.4.29")));
+        assert!(known("postscreen_blacklist_action", v("3.5.25")) && !known("postscreen_blacklist_action", v("3.6")));
+        assert!(!known("smtputf8_enable", v("2.11")));
+        assert_eq!(default("smtpd_tls_mandatory_protocols", v("3.5.6")), Some("!SSLv2, !SSLv3"));
+        assert_eq!(default("smtpd_tls_mandatory_protocols", v("3.7")), Some(">=TLSv1"));
+        assert_eq!(default("relayhost", None), Some(""));
+        assert_eq!(default("myhostname", None), None);
     }
 
     #[test]
