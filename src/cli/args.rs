@@ -98,6 +98,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", default_value = "-", global = true, help_heading = "Output")]
     pub output: String,
 
+    /// Keep every answer of the host in this new folder; `--snapshot` examines it again
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub record: Option<String>,
+
     /// When to use colour
     #[arg(long, value_enum, default_value_t = Color::Auto, global = true, help_heading = "Output")]
     pub color: Color,

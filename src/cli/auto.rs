@@ -1,11 +1,15 @@
 //! `postdoctor --auto`: examines without questions and prints the report.
 
 use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
 
 use super::args::{Args, Format};
 use super::{exit, open};
 use crate::engine::events::{Event, Listener};
 use crate::engine::run;
+use crate::host::{Host, Recording};
 use crate::report::{json, model::Report, text};
 use crate::{discover, ui};
 
@@ -14,12 +18,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let opened = open::open(args)?;
     let progress = ui::progress::Progress::new(args.quiet);
     progress.event(&Event::Discovering { host: &opened.host.describe() });
-    let server = discover::discover(opened.host.as_ref(), &opened.discover);
+    let recording = args.record.as_ref().map(|_| Recording::new(opened.host.as_ref()));
+    let host = recording.as_ref().map_or(opened.host.as_ref(), |r| r as &dyn Host);
+    let server = discover::discover(host, &opened.discover);
     if server.instances.is_empty() && server.logs.is_empty() {
         progress.event(&Event::Finished);
         anyhow::bail!(open::nothing_found(args, &server));
     }
     let report = run::examine(&server, &opened.knowledge, &opened.playbook, &opened.options, &progress);
+    if let Some((recording, folder)) = recording.as_ref().zip(args.record.as_deref()) {
+        recording.save(Path::new(folder)).with_context(|| format!("cannot write the recording {folder}"))?;
+    }
     write(&report, args, out)?;
     Ok(if args.demo { exit::HEALTHY } else { exit::status(report.verdict) })
 }

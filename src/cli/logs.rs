@@ -6,23 +6,22 @@ use anyhow::bail;
 
 use super::args::Args;
 use super::{auto, exit, open};
-use crate::discover::{self, Server};
+use crate::discover::Server;
 use crate::engine::run;
-use crate::host::{Host, LogsOnly};
+use crate::host::LogsOnly;
+use crate::logs::source;
 use crate::ui;
 
 /// Scans the named logs (none: those of this machine) with all log rules.
 pub fn run(args: &Args, files: &[String], out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut opened = open::open(args)?;
     let named: Vec<String> = files.iter().chain(&args.log).cloned().collect();
-    let named = if named.is_empty() { Vec::new() } else { named };
-    let options = discover::Options { logs: named, ..discover::Options::default() };
-    let logs = discover::discover(opened.host.as_ref(), &options).logs;
+    let logs = source::find(opened.host.as_ref(), &[], &named).sources;
     if logs.is_empty() {
         bail!("no mail log found; name one: postdoctor logs FILE");
     }
-    let host: &dyn Host = &LogsOnly(opened.host.as_ref());
-    let server = Server::of_logs(host, logs);
+    let host = LogsOnly(opened.host.as_ref());
+    let server = Server::of_logs(&host, logs);
     opened.playbook.steps.retain(|s| s.kind == run::LOG_SCAN);
     let progress = ui::progress::Progress::new(args.quiet);
     let report = run::examine(&server, &opened.knowledge, &opened.playbook, &opened.options, &progress);

@@ -61,7 +61,7 @@ pub fn examine(
         listener,
         log: None,
         pattern_rules: Vec::new(),
-        observations: Vec::new(),
+        observations: server.log_observations.clone(),
         not_checked: server.not_checked.clone(),
     };
     let mut steps = Vec::new();
@@ -128,7 +128,7 @@ impl Run<'_> {
                     if outcome.not_checked.is_empty() { StepResult::Pass } else { StepResult::Inconclusive };
                 report.reason = outcome.not_checked.first().map(|n| format!("{}: {}", n.what, n.why));
                 report.looked_at = outcome.looked_at;
-                self.observations.extend(outcome.observations.into_iter());
+                self.observations.extend(outcome.observations);
                 self.not_checked.extend(outcome.not_checked);
             } else {
                 report.result = StepResult::Error;
