@@ -3,4 +3,5 @@
 
 mod host;
 mod lab;
+mod logs;
 mod playbook;

@@ -11,7 +11,7 @@ pub const LOG_SCAN: StepKind = StepKind {
     doc: "reads all logs once, for the patterns of all rules",
     touches: &["the logs"],
     run: |_| Outcome::default(),
-    emits: &[],
+    emits: crate::logs::silence::KINDS,
 };
 
 /// All kinds of steps.

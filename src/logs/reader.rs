@@ -75,7 +75,7 @@ impl<'h> Feed<'h> {
         loop {
             if self.current.is_none() {
                 let source = self.sources.get(self.at)?;
-                match open(self.host, source, self.now, &self.stored) {
+                match open(self.host, self.sources, source, self.now, &self.stored) {
                     Ok(open) => self.current = Some(open),
                     Err(why) => {
                         self.troubles.push((source.name().to_owned(), why));
@@ -162,7 +162,13 @@ fn read_full(reader: &mut dyn Read, mut space: &mut [u8]) -> (usize, Option<Resu
     (filled, None)
 }
 
-fn open(host: &dyn Host, source: &LogSource, now: Timestamp, stored: &Arc<AtomicU64>) -> Result<Open, String> {
+fn open(
+    host: &dyn Host,
+    all: &[LogSource],
+    source: &LogSource,
+    now: Timestamp,
+    stored: &Arc<AtomicU64>,
+) -> Result<Open, String> {
     let counted = |reader: Box<dyn Read + Send>| Counted { reader, count: Arc::clone(stored) };
     let opened = |reader: Box<dyn Read + Send>, anchor| Open { reader, anchor, carry: Vec::new(), skipping: false };
     match source {
@@ -171,7 +177,9 @@ fn open(host: &dyn Host, source: &LogSource, now: Timestamp, stored: &Arc<Atomic
             Ok(opened(reader, now))
         }
         LogSource::Journal => {
-            let reader = host.stream(&source::journalctl()).map_err(|t| t.to_string())?;
+            // Beside files it only tells what came after them; it has most of their lines too.
+            let since = source::newest_write(host, all).map(|t| t + 1);
+            let reader = host.stream(&source::journalctl(since)).map_err(|t| t.to_string())?;
             Ok(opened(Box::new(counted(reader)), now))
         }
         LogSource::File { path, .. } => {
