@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub(crate) enum Kind {
     Fault,
     Healthy,
+    SystemdFault,
+    SystemdHealthy,
 }
 
 impl Kind {
@@ -18,28 +20,37 @@ impl Kind {
         match self {
             Self::Fault => "faults",
             Self::Healthy => "healthy",
+            Self::SystemdFault => "systemd/faults",
+            Self::SystemdHealthy => "systemd/healthy",
         }
     }
 
     /// The script below `tests/lab` that runs one.
     pub(crate) fn runner(self) -> &'static str {
-        "run"
+        match self {
+            Self::Fault | Self::Healthy => "run",
+            Self::SystemdFault | Self::SystemdHealthy => "systemd/run",
+        }
     }
 
     pub(crate) fn is_healthy(self) -> bool {
-        self == Self::Healthy
+        matches!(self, Self::Healthy | Self::SystemdHealthy)
     }
 
     pub(crate) fn plural(self) -> &'static str {
         match self {
             Self::Fault => "faults",
             Self::Healthy => "healthy servers",
+            Self::SystemdFault => "faults under systemd",
+            Self::SystemdHealthy => "healthy servers under systemd",
         }
     }
 
     /// What this kind needs besides a box, if it is missing.
     pub(crate) fn missing(self) -> Option<String> {
-        None
+        let booted = matches!(self, Self::SystemdFault | Self::SystemdHealthy);
+        (booted && which::which_in("debootstrap", Some("/usr/sbin:/usr/bin"), "/").is_err())
+            .then(|| "debootstrap is not installed (tests/run installs what is needed)".to_owned())
     }
 }
 

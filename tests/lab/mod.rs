@@ -23,6 +23,16 @@ fn faults_are_diagnosed() {
 }
 
 #[test]
+fn faults_under_systemd_are_diagnosed() {
+    run_all(&Case::load(Kind::SystemdFault));
+}
+
+#[test]
+fn healthy_servers_under_systemd_are_called_healthy() {
+    run_all(&Case::load(Kind::SystemdHealthy));
+}
+
+#[test]
 fn healthy_servers_are_called_healthy() {
     run_all(&Case::load(Kind::Healthy));
 }
@@ -138,7 +148,6 @@ fn run_one(case: &Case) -> Outcome {
         .arg(&case.name)
         .args(["--", program, "--auto", "--format", "json", "--output", "-"])
         .env("OUT", &out)
-        .env("SEE", program)
         .output();
     let took = began.elapsed();
     let (got, trouble) = match ran {

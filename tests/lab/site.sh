@@ -73,8 +73,8 @@ site_net() {
   world iptables -A INPUT -d 198.51.100.16 -j DROP
 }
 
-site_names() {
-  hostname mail.corp.example
+site_names() { hostname mail.corp.example; site_names_files; }
+site_names_files() {
   echo mail.corp.example >/etc/hostname; echo corp.example >/etc/mailname
   printf '127.0.0.1 localhost\n192.0.2.10 mail.corp.example mail\n::1 localhost ip6-localhost\n' >/etc/hosts
   rm -f /etc/resolv.conf; echo nameserver 192.0.2.1 >/etc/resolv.conf
