@@ -108,6 +108,11 @@ probe = { kind = "endpont", address = "{hostname}", as = "ep" }
       |
     9 | docs = ["somewhere"]
       |         ^^^^^^^^^^^ write `MILTER_README.html#workarounds` or `https://…`
+    error: a log line of a rule begins with its program
+      --> site.toml:10:11
+       |
+    10 | example = 'no tag here'
+       |           ^^^^^^^^^^^^^ write `postfix/smtpd[1]: …`
     error: `explains` names an unknown rule `site-rely`
       --> site.toml:11:13
        |
@@ -178,7 +183,7 @@ probe = { kind = "endpont", address = "{hostname}", as = "ep" }
        |
     32 |   when = 'lenght(host_name) > 3 and (host_name == 1'
        |                                                   ^
-    19 errors; the file is not used
+    20 errors; the file is not used
     "#);
 }
 
@@ -209,13 +214,23 @@ fn types_are_checked() {
        |                                               ^^^^^^^^^^^^^^^^^^^^^^^^ a number has no quotes; `int(…)` makes a number of a text
     1 error; the file is not used
     "#);
-    assert_snapshot!(cause("main.a < main.b"), @r#"
+    assert_snapshot!(cause("main.smtp_helo_timeout < main.smtpd_timeout or set(\"relayhosts\") or main.relayhots != \"\""), @r#"
     error: only numbers are more or less, not a text
       --> site.toml:17:47
        |
-    17 |   when = 'ep.refused and not ep.listening and main.a < main.b and why is startingwith("Connection")'
-       |                                               ^^^^^^^^^^^^^^^ `int(…)` and `seconds(…)` make numbers of texts
-    1 error; the file is not used
+    17 | ...t ep.listening and main.smtp_helo_timeout < main.smtpd_timeout or set("relayhosts") or main.relayhots != "" and why is startingwi...
+       |                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `int(…)` and `seconds(…)` make numbers of texts
+    error: Postfix has no parameter `relayhosts`
+      --> site.toml:17:98
+       |
+    17 | ...mtp_helo_timeout < main.smtpd_timeout or set("relayhosts") or main.relayhots != "" and why is startingwith("Connection")'
+       |                                                 ^^^^^^^^^^^^ did you mean `relayhost`?
+    error: Postfix has no parameter `relayhots`
+      --> site.toml:17:115
+       |
+    17 | ... main.smtpd_timeout or set("relayhosts") or main.relayhots != "" and why is startingwith("Connection")'
+       |                                                ^^^^^^^^^^^^^^ did you mean `relayhost`?
+    3 errors; the file is not used
     "#);
     assert_snapshot!(cause("lower(count) == \"x\""), @r#"
     error: `lower` wants a text, not a number

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod logs;
 pub mod open;
 pub mod plan;
+pub mod playbook;
 
 use std::io::Write;
 
@@ -15,7 +16,7 @@ use args::{Args, Command};
 /// Runs what the arguments ask for; returns the exit status (see [`exit`]).
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.command {
-        Some(Command::Playbook(_)) => anyhow::bail!("x"),
+        Some(Command::Playbook(wanted)) => playbook::run(args, wanted, out),
         Some(Command::Plan) => plan::run(args, out),
         Some(Command::Explain { id }) => explain::run(args, id.as_deref(), out),
         Some(Command::Logs { files }) => logs::run(args, files, out),

@@ -6,11 +6,12 @@
 use std::ops::Range;
 
 use minijinja::machinery::ast::{BinOpKind, CompareOpKind, Expr, UnaryOpKind};
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::diagnostic::did_you_mean;
 use super::expr::{self, Invocation};
 use super::functions::{self, FUNCTIONS};
-use super::scope::Scope;
+use super::scope::{self, Scope};
 use super::template::{Piece, pieces};
 use crate::evidence::{Type, Value};
 use crate::postfix::version::Version;
@@ -48,18 +49,39 @@ pub(super) fn text(source: &str, scope: &Scope) -> Vec<Problem> {
     pieces(source).into_iter().filter_map(problem).collect()
 }
 
-/// Checks a regular expression.
-pub(super) fn regex(source: &str) -> Option<Problem> {
-    let (message, span) = match regex_syntax::Parser::new().parse(source) {
-        Ok(_) => return None,
+/// Checks a regular expression; gives the names of its captures.
+pub(super) fn regex(source: &str) -> Result<Vec<String>, Problem> {
+    // As the log scan reads it: bytes, not characters.
+    let parsed = regex_syntax::ParserBuilder::new().utf8(false).build().parse(source);
+    let (message, span) = match parsed {
+        Ok(parsed) => {
+            let mut names = Vec::new();
+            captures(&parsed, &mut names);
+            return Ok(names);
+        }
         Err(regex_syntax::Error::Parse(error)) => (error.kind().to_string(), *error.span()),
         Err(regex_syntax::Error::Translate(error)) => (error.kind().to_string(), *error.span()),
         Err(other) => {
-            return Some(Problem { range: 0..source.len(), message: other.to_string(), label: String::new() });
+            return Err(Problem { range: 0..source.len(), message: other.to_string(), label: String::new() });
         }
     };
     let message = format!("bad regular expression: {message}");
-    Some(Problem { range: span.start.offset..span.end.offset, message, label: String::new() })
+    Err(Problem { range: span.start.offset..span.end.offset, message, label: String::new() })
+}
+
+/// Names of captures. The parser limits how deep they nest.
+fn captures(part: &Hir, names: &mut Vec<String>) {
+    match part.kind() {
+        HirKind::Capture(capture) => {
+            names.extend(capture.name.iter().map(|name| name.to_string()));
+            captures(&capture.sub, names);
+        }
+        HirKind::Repetition(repetition) => captures(&repetition.sub, names),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().for_each(|part| captures(part, names));
+        }
+        _ => {}
+    }
 }
 
 struct Checker<'a> {
@@ -280,12 +302,17 @@ impl Checker<'_> {
                 self.add(span(arg), "`\\b` is a backspace in a text", "write `\\\\b` for a word boundary");
             }
             ("matches", Some(pattern)) => {
-                if let Some(problem) = regex(&pattern) {
+                if let Err(problem) = regex(&pattern) {
                     self.add(span(arg), problem.message, "");
                 }
             }
             ("since", Some(version)) if Version::parse(&version).is_none() => {
                 self.add(span(arg), format!("`{version}` is no version"), "write `3.6`");
+            }
+            ("set", Some(name)) => {
+                if let Some(unknown) = scope::unknown_parameter(&name) {
+                    self.add(span(arg), unknown.message, unknown.label);
+                }
             }
             _ => {}
         }

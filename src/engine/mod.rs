@@ -23,6 +23,7 @@ pub mod patterns;
 pub mod rank;
 pub mod rule;
 pub mod run;
+pub mod schema;
 pub mod scope;
 pub mod selftest;
 pub mod sighting;

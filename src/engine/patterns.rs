@@ -5,15 +5,18 @@ use crate::logs::scan::Pattern;
 
 /// Patterns in rule order; the second list holds, for each, the index of its rule.
 pub fn patterns(knowledge: &Knowledge) -> (Vec<Pattern>, Vec<usize>) {
-    let of_rule = |(index, rule): (usize, &Rule)| match &rule.trigger {
-        Trigger::Log { patterns, programs, priority } => patterns
-            .iter()
-            .map(|regex| {
-                let key = rule.group_key();
-                (Pattern { regex: regex.clone(), programs: programs.clone(), key, priority: *priority }, index)
-            })
-            .collect(),
-        Trigger::Observed(_) | Trigger::Config(_) => Vec::new(),
+    let numbered = knowledge.rules.iter().enumerate();
+    numbered.flat_map(|(index, rule)| of_rule(rule).into_iter().map(move |pattern| (pattern, index))).unzip()
+}
+
+/// The patterns of one rule.
+pub fn of_rule(rule: &Rule) -> Vec<Pattern> {
+    let Trigger::Log { patterns, programs, priority } = &rule.trigger else { return Vec::new() };
+    let pattern = |regex: &String| Pattern {
+        regex: regex.clone(),
+        programs: programs.clone(),
+        key: rule.group_key(),
+        priority: *priority,
     };
-    knowledge.rules.iter().enumerate().flat_map(of_rule).unzip()
+    patterns.iter().map(pattern).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diagnostic::did_you_mean;
 use super::facts;
 use crate::evidence::{Field, Type};
+use crate::postfix::parameters;
 
 /// The names that are known at some place of a rule.
 #[derive(Debug, Clone, Default)]
@@ -78,8 +79,8 @@ impl Scope {
             return Ok(Some(*ty));
         }
         let (group, rest) = name.split_once('.').unwrap_or((name, ""));
-        if group == "main" && !rest.is_empty() && !rest.contains('.') {
-            return Ok(Some(Type::Text));
+        if group == "main" && !rest.is_empty() {
+            return unknown_parameter(rest).map_or(Ok(Some(Type::Text)), Err);
         }
         if self.open.contains(if rest.is_empty() { "" } else { group }) {
             return Ok(None);
@@ -104,6 +105,14 @@ impl Scope {
         };
         Err(UnknownName { message, label })
     }
+}
+
+/// What to say about a name that is no parameter of any Postfix.
+pub(super) fn unknown_parameter(name: &str) -> Option<UnknownName> {
+    (!parameters::known(name, None)).then(|| UnknownName {
+        message: format!("Postfix has no parameter `{name}`"),
+        label: did_you_mean(name, parameters::all().iter().map(|parameter| parameter.name)),
+    })
 }
 
 /// Names in a row; not more than one line takes.
