@@ -25,8 +25,7 @@ pub fn run(args: &Args, wanted: &Wanted, out: &mut dyn Write) -> anyhow::Result<
         Wanted::List => list(args, out),
         Wanted::Explain { id } => explain(&known(args)?, id, out),
         Wanted::Schema => {
-            serde_json::to_writer_pretty(&mut *out, &schema::schema())?;
-            writeln!(out)?;
+            writeln!(out, "{:#}", schema::schema())?;
             Ok(exit::HEALTHY)
         }
     }
@@ -114,8 +113,7 @@ fn list(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
                     "defined_at": rule.defined_at })
         });
         let listed = json!({ "playbooks": playbooks.collect::<Vec<_>>(), "rules": rules.collect::<Vec<_>>() });
-        serde_json::to_writer_pretty(&mut *out, &listed)?;
-        writeln!(out)?;
+        writeln!(out, "{listed:#}")?;
         return Ok(exit::HEALTHY);
     }
     for playbook in &knowledge.playbooks {
