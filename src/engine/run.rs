@@ -82,7 +82,8 @@ pub fn reason_to_skip(step: &Step, server: &Server<'_>, allowed: Level) -> Optio
     if step.kind == LOG_SCAN && server.logs.is_empty() {
         return Some("no log was found".to_owned());
     }
-    if step.kind != LOG_SCAN && !server.instances.iter().any(|i| i.config_known) {
+    let has_files = |i: &Instance| i.config_known || !i.config.master.services.is_empty();
+    if step.kind != LOG_SCAN && !server.instances.iter().any(has_files) {
         return Some("no configuration of Postfix was found".to_owned());
     }
     let condition = step.when.as_deref()?;

@@ -191,7 +191,7 @@ pub fn write_finding(finding: &Finding, look: Look, out: &mut dyn Write) -> io::
     rows("fix", &fix, out)?;
     rows("verify", &wrapped(&finding.fix.verify, look.width - COLUMN), out)?;
     if let Some(settle) = finding.to_be_sure.as_deref().filter(|_| finding.confidence != Confidence::Confirmed) {
-        rows("to be sure", &wrapped(settle, look.width - COLUMN), out)?;
+        rows("to settle", &wrapped(settle, look.width - COLUMN), out)?;
     }
     for rival in finding.rivals.iter().take(if look.verbose { 9 } else { 3 }) {
         rows("or", &wrapped(&rival.cause, look.width - COLUMN), out)?;
