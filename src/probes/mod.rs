@@ -7,7 +7,7 @@ mod certificate;
 mod clock;
 mod common;
 mod connect;
-mod dns;
+pub(crate) mod dns;
 mod endpoint;
 pub(crate) mod file;
 pub(crate) mod interface;

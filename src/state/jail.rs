@@ -24,7 +24,7 @@ pub fn of(instance: &Instance) -> Jail<'_> {
     Jail { root, services }
 }
 
-impl Jail<'_> {
+impl<'a> Jail<'a> {
     /// Where a path that a chrooted daemon opens lies on the host.
     pub fn inside(&self, path: &str) -> String {
         if path.starts_with('/') { format!("{}{path}", self.root) } else { format!("{}/{path}", self.root) }
@@ -39,7 +39,7 @@ impl Jail<'_> {
         path.strip_prefix(self.root.as_str())?.strip_prefix('/')
     }
     /// The chrooted services that run one of these programs.
-    pub fn running(&self, commands: &[&str]) -> Vec<&Service> {
+    pub fn running(&self, commands: &[&str]) -> Vec<&'a Service> {
         self.services.iter().filter(|s| commands.contains(&s.command.as_str())).copied().collect()
     }
 }

@@ -3,6 +3,7 @@
 //! A playbook names a step by its `kind`; [`KINDS`] is the table of what there is. The kinds of observations
 //! that the steps can emit, with their typed fields, are in [`vocabulary`].
 
+pub mod chroot;
 pub mod config;
 pub mod disk;
 pub mod files;
@@ -49,4 +50,4 @@ pub struct StepKind {
 }
 
 /// The steps that a playbook may name.
-pub static KINDS: &[StepKind] = &[config::STEP, files::STEP, disk::STEP];
+pub static KINDS: &[StepKind] = &[config::STEP, files::STEP, chroot::STEP, disk::STEP];
