@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use postdoctor::host::{FileKind, Host, Live, Peer, Recording, Run, Snapshot, Trouble};
+use postdoctor::host::{FileKind, Host, Live, Peer, Recording, Run, Snapshot, Trouble, Via};
 
 fn sh(script: &str) -> Run {
     Run::new("sh", &["-c", script])
@@ -203,4 +203,91 @@ fn a_recording_replays_what_was_asked() {
     assert_eq!(replay.read(&path("a/other"), 9), Err(Trouble::NotCollected));
     assert_eq!(replay.read(&path("a/key"), 99), Err(Trouble::NotCollected));
     assert!(recording.save(&saved).is_err());
+}
+
+/// A tree with the few programs that a prefix needs, or none where we may not make one.
+fn jail() -> Option<tempfile::TempDir> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let jail = tempfile::tempdir().unwrap();
+    let programs = "env id stat find head cat tail ls readlink date setpriv sh sleep yes getent true timeout";
+    for program in programs.split(' ') {
+        let copy = format!(
+            "p=/usr/bin/{program}; [ -e $p ] || p=/bin/{program}; cp --parents -L $p $(ldd $p | grep -o '/[^ ]*') {}",
+            jail.path().display()
+        );
+        assert!(Live.run(&sh(&copy)).unwrap().ok(), "{program}");
+    }
+    let write = |name: &str, text: &str| {
+        let file = jail.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    write("etc/passwd", "root:x:0:0::/root:/bin/sh\npostfix:x:101:102::/var/spool/postfix:/bin/false\n");
+    write("etc/group", "root:x:0:\npostdrop:x:103:\n");
+    write("etc/postfix/main.cf", "inside = yes\n");
+    std::os::unix::fs::symlink("main.cf", jail.path().join("etc/postfix/link")).unwrap();
+    nix::unistd::mkfifo(&jail.path().join("etc/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    Some(jail)
+}
+
+#[test]
+fn through_chroot() {
+    use std::io::Read;
+    let Some(jail) = jail() else { return };
+    let host = Via::open(&format!("chroot '{}'", jail.path().display())).unwrap();
+    assert_eq!(host.euid(), 0);
+    assert_eq!(host.read("/etc/postfix/main.cf", 99).unwrap(), b"inside = yes\n");
+    assert_eq!(host.read("/etc/postfix/main.cf", 3).unwrap(), b"ins");
+    assert_eq!(host.read("/etc/postfix/none", 3), Err(Trouble::Missing));
+    assert_eq!(host.read("/etc/no/where", 3), Err(Trouble::Missing));
+    assert!(matches!(host.read("/etc/fifo", 3), Err(Trouble::Other(_))));
+    assert_eq!(host.list("/etc/postfix").unwrap(), ["link", "main.cf"]);
+    assert_eq!(host.list("/etc/none"), Err(Trouble::Missing));
+    assert_eq!(host.lstat("/etc/postfix/link").unwrap().kind, FileKind::Symlink);
+    assert_eq!(host.stat("/etc/postfix/link").unwrap().kind, FileKind::File);
+    assert_eq!(host.stat("/etc/postfix/").unwrap().kind, FileKind::Directory);
+    assert_eq!(host.stat("/").unwrap().kind, FileKind::Directory);
+    assert_eq!(host.stat("/etc/none"), Err(Trouble::Missing));
+    assert_eq!(host.read_link("/etc/postfix/link").unwrap(), "main.cf");
+    assert_eq!(host.read_link("/etc/postfix/none"), Err(Trouble::Missing));
+    assert_eq!((host.user("postfix").unwrap().uid, host.user_by_id(101).unwrap().name.as_str()), (101, "postfix"));
+    assert_eq!((host.user("nobody"), host.group("postdrop")), (Err(Trouble::Missing), Ok(103)));
+    let mut rest = String::new();
+    host.open("/etc/postfix/main.cf", 9).unwrap().read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "yes\n");
+    assert_eq!(host.run(&Run::new("no-such", &[])), Err(Trouble::Missing));
+    assert_eq!(host.run(&sh("exit 127")).unwrap().status, 127);
+    assert_eq!(host.run(&sh("sleep 63").limit(Duration::from_millis(200))), Err(Trouble::TimedOut));
+    assert_eq!(host.run(&Run::new("id", &["-u"]).user("postfix")).unwrap().out(), "101\n");
+    assert!((jiff::Timestamp::now().as_second() - host.now().unwrap().as_second()).abs() < 5);
+}
+
+#[test]
+fn through_a_namespace() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let script = "mount -t tmpfs none /mnt 2>&1 && echo there > /mnt/proof && echo $$ && exec sleep 30";
+    let run = Run::new("unshare", &["-m", "-u", "--propagation", "private", "sh", "-c", script]);
+    let mut inside = Live.stream(&run).unwrap();
+    let mut pid = [0; 32];
+    let n = std::io::Read::read(&mut inside, &mut pid).unwrap();
+    let pid = String::from_utf8_lossy(&pid[..n]).trim().to_owned();
+    if pid.parse::<u32>().is_err() {
+        return;
+    }
+    let host = Via::open(&format!("nsenter -t {pid} -m -u")).unwrap();
+    assert_eq!(host.read("/mnt/proof", 99).unwrap(), b"there\n");
+    assert_eq!(Live.read("/mnt/proof", 99), Err(Trouble::Missing));
+    assert!(host.system().unwrap().contains_key("host.memory_mb"));
+}
+
+#[test]
+fn a_prefix_that_does_not_work_says_why() {
+    let why = |prefix: &str| Via::open(prefix).err().map(|t| t.to_string()).unwrap_or_default();
+    assert!(why("no-such-prefix x").contains("no-such-prefix"));
+    assert!(why("chroot /no/such/root").contains("/no/such/root"));
+    assert!(why("ssh 'mx1").contains("quote"));
 }

@@ -14,12 +14,14 @@ mod recording;
 mod records;
 mod snapshot;
 mod system;
+mod via;
 
 pub use exec::{SEARCH, split_words};
 pub use live::Live;
 pub use logs_only::LogsOnly;
 pub use recording::Recording;
 pub use snapshot::Snapshot;
+pub use via::Via;
 
 use std::io::Read;
 use std::net::SocketAddr;
