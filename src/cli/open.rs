@@ -15,7 +15,7 @@ use crate::engine::load;
 use crate::engine::rule::{Knowledge, Playbook};
 use crate::engine::run::{Options, Since};
 use crate::engine::sources::Sources;
-use crate::host::{Host, Live, Snapshot};
+use crate::host::{Host, Live, Snapshot, Via};
 use crate::ui;
 
 /// The playbook that `--auto` follows.
@@ -45,7 +45,7 @@ pub fn open(args: &Args) -> anyhow::Result<Opened> {
             Snapshot::open(Path::new(dir)).map_err(|why| anyhow::anyhow!("cannot read the snapshot {dir}: {why}"))?,
         )
     } else if let Some(prefix) = &args.via {
-        bail!("--via {prefix}")
+        Box::new(Via::open(prefix).map_err(|why| anyhow::anyhow!("cannot reach the host by `{prefix}`: {why}"))?)
     } else {
         Box::new(Live)
     };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Instance, Options, Process};
+use super::{Instance, Options, Process, version};
 use crate::evidence::{NotChecked, printable};
 use crate::host::{Answer, Host, HostKind, Live, Ran, Run, Trouble, quote};
 use crate::postfix::config::Config;
@@ -85,7 +85,10 @@ pub(super) fn find(host: &dyn Host, options: &Options, defaults: &Defaults, defa
     let mut not_checked = Vec::new();
     let own_files = options.main_cf.is_some() || options.master_cf.is_some();
     let main_dir = default_directory(host, defaults, options);
-    let version = version(host, defaults);
+    let version = match defaults.values.get("mail_version") {
+        Some(version) => Version::parse(version),
+        None => version::of_package(host),
+    };
     let mut instances = Vec::new();
     // Files that the person named are not those that postconf would tell about.
     let effective_default = if own_files { Effective::default() } else { default };
@@ -234,25 +237,6 @@ impl Reader<'_> {
 
 fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
-}
-
-/// The version: by postconf, else by the package database.
-fn version(host: &dyn Host, defaults: &Defaults) -> Option<Version> {
-    if let Some(version) = defaults.values.get("mail_version") {
-        return Version::parse(version);
-    }
-    let text = |path: &str, limit| host.read(path, limit).ok().map(|b| String::from_utf8_lossy(&b).into_owned());
-    let package = |database: String, name: &str, version: &str| {
-        let block = database.split("\n\n").find(|block| block.lines().any(|line| line == name))?.to_owned();
-        block.lines().find_map(|line| Version::parse(line.strip_prefix(version)?))
-    };
-    text("/var/lib/dpkg/status", 64 << 20)
-        .and_then(|database| package(database, "Package: postfix", "Version: "))
-        .or_else(|| text("/lib/apk/db/installed", 64 << 20).and_then(|d| package(d, "P:postfix", "V:")))
-        .or_else(|| {
-            let ran = host.run(&Run::new("rpm", &["-q", "--qf", "%{VERSION}", "postfix"])).ok()?;
-            ran.ok().then(|| Version::parse(&ran.out())).flatten()
-        })
 }
 
 /// Finds the running master of each instance.

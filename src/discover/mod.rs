@@ -5,6 +5,7 @@ mod instances;
 mod listeners;
 mod platform;
 mod processes;
+mod version;
 
 pub use listeners::{Family, Listener, listeners};
 
@@ -128,6 +129,12 @@ pub fn discover<'h>(host: &'h dyn Host, options: &Options) -> Server<'h> {
     instances::find_masters(host, &mut found.instances, processes.as_deref());
     let configs: Vec<&Config> = found.instances.iter().map(|i| &i.config).collect();
     let logs = crate::logs::source::find(host, &configs, &options.logs);
+    if found.instances.iter().any(|i| i.config.version.is_none()) {
+        let version = version::of_log(host, &logs.sources);
+        for instance in &mut found.instances {
+            instance.config.version = instance.config.version.or(version);
+        }
+    }
     let mut not_checked = found.not_checked;
     not_checked.extend(logs.not_checked);
     if host.euid() != 0 && host.kind() != HostKind::Snapshot {
