@@ -626,16 +626,6 @@ pub(crate) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "service-twice",
-        doc: "master.cf has two entries of the same name and type; the last one wins or master stops",
-        fields: &[
-            text("entry", "`smtp/inet`"),
-            int("first_line", "line of the first"),
-            int("last_line", "line of the last"),
-            FILE,
-        ],
-    },
-    Kind {
         name: "program-missing",
         doc: "a service runs a program that is not in daemon_directory or cannot be executed",
         fields: &[
@@ -671,18 +661,6 @@ pub(crate) const KINDS: &[Kind] = &[
             text("value", "as written"),
             text("wanted", "what it should be"),
             text("effect", "what does not work"),
-            FILE,
-            LINE,
-        ],
-    },
-    Kind {
-        name: "override-form",
-        doc: "a `-o` that Postfix does not read as it was meant: blanks around `=`, quotes, a name without value",
-        fields: &[
-            text("entry", "`submission/inet`"),
-            text("text", "as written"),
-            text("problem", "`blanks`, `no-equals`, `quotes`, `no-value`, `stray-argument`"),
-            text("wanted", "how it should be written"),
             FILE,
             LINE,
         ],

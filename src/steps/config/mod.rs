@@ -3,7 +3,24 @@
 //! Each module looks at one subject and emits observations with the line they come from. Nothing here judges:
 //! a setting that is odd on one server is right on the next, and the rules (playbooks/rules) know the difference.
 
+pub(crate) mod access;
+mod domains;
 mod kinds;
+pub(crate) mod look;
+mod names;
+mod networks;
+mod restrictions;
+mod routing;
+mod running;
+mod security;
+mod services;
+mod settings;
+mod sizes;
+mod table_files;
+pub(crate) mod table_source;
+pub(crate) mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use super::{Context, Outcome, StepKind};
 use crate::evidence::READ_ONLY;
@@ -26,6 +43,38 @@ pub const STEP: StepKind = StepKind {
     emits: kinds::KINDS,
 };
 
-fn run(_ctx: &Context<'_>) -> Outcome {
-    Outcome::default()
+/// The observers, the cheap ones first.
+const OBSERVERS: &[fn(&look::Look<'_>)] = &[
+    names::observe,
+    settings::observe,
+    restrictions::observe,
+    sizes::observe,
+    security::observe,
+    services::observe,
+    networks::observe,
+    routing::observe,
+    domains::observe,
+    table_files::observe,
+    running::observe,
+];
+
+fn run(ctx: &Context<'_>) -> Outcome {
+    let mut all = Outcome::default();
+    let (mut settings, mut services) = (0, 0);
+    for instance in &ctx.server.instances {
+        if !instance.config_known {
+            continue;
+        }
+        settings += instance.config.main.settings.len();
+        services += instance.config.master.services.len();
+        let look = look::Look::new(ctx.server, instance, ctx.allowed);
+        for observe in OBSERVERS {
+            observe(&look);
+        }
+        let outcome = look.finish();
+        all.observations.extend(outcome.observations);
+        all.not_checked.extend(outcome.not_checked);
+    }
+    all.looked_at = Some(format!("{settings} settings, {services} services"));
+    all
 }

@@ -99,7 +99,10 @@ pub(crate) const KINDS: &[Kind] = &[
         fields: &[
             PATH,
             text("parameter", "the parameter that names it"),
-            text("problem", "`missing`, `empty`, `not-pem`, `no-key`, `no-certificate`, `directory`, `blocked`"),
+            text(
+                "problem",
+                "`missing`, `empty`, `not-pem`, `no-key`, `no-certificate`, `directory`, `not-a-directory`",
+            ),
             text("entry", "service in master.cf; empty: main.cf"),
             text("file", "where it is configured"),
             int("line", "line there"),

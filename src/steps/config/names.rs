@@ -1,0 +1,311 @@
+//! Names that Postfix does not have, names that are set twice, and lines that are not read as they were meant.
+
+use super::look::{Look, Place, entry};
+use crate::evidence::{Evidence, Observation};
+use crate::postfix::main_cf::Setting;
+use crate::postfix::parameters;
+
+pub(super) fn observe(look: &Look<'_>) {
+    unknown(look);
+    twice_in_main(look);
+    twice_in_master(look);
+    main_syntax(look);
+    master_syntax(look);
+}
+
+/// What a parameter is about, in the words of the rules: which symptoms it can account for.
+pub(super) fn area_of(name: &str) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|w| name.contains(w));
+    if has(&["sasl"]) {
+        "sasl"
+    } else if has(&["_tls_", "tls_"]) || name.starts_with("tls") {
+        "tls"
+    } else if has(&["milter", "content_filter", "header_checks", "body_checks", "mime_", "policy", "receive_override"])
+    {
+        "filters"
+    } else if has(&["mydestination", "virtual", "alias", "recipient_maps", "mailbox", "local_", "luser", "canonical"]) {
+        "recipients"
+    } else if has(&[
+        "relay",
+        "transport",
+        "mynetworks",
+        "fallback",
+        "restrictions",
+        "smtpd_client",
+        "mydomain",
+        "myorigin",
+    ]) {
+        "relay"
+    } else if has(&["inet_", "interfaces", "bind_address", "myhostname", "dns", "helo_name", "proxy_"]) {
+        "network"
+    } else if has(&["_maps", "_map", "database", "_checks"]) {
+        "tables"
+    } else if has(&["limit", "timeout", "backoff", "lifetime", "_time", "_delay", "concurrency", "rate"]) {
+        "limits"
+    } else {
+        "other"
+    }
+}
+
+fn place_of(look: &Look<'_>, setting: &Setting) -> Place {
+    Place {
+        file: look.config.main.file.clone(),
+        line: Some(setting.line),
+        text: format!("{} = {}", setting.name, setting.value),
+        ..Place::default()
+    }
+}
+
+fn unknown(look: &Look<'_>) {
+    let config = look.config;
+    let referred = referred_names(look);
+    // What Postfix itself says counts more than our table: `unused parameter: NAME=VALUE`.
+    let said = |name: &str| {
+        look.instance.postconf_complaints.iter().find(|c| c.contains(&format!("unused parameter: {name}=")))
+    };
+    let asked = look.instance.postconf.is_some();
+    let report = |name: &str, value: &str, place: Place| {
+        let complaint = said(name);
+        if complaint.is_none() && (asked || parameters::known(name, config.version) || is_service_parameter(look, name))
+        {
+            return;
+        }
+        if complaint.is_none() && referred.iter().any(|r| r == name) {
+            return;
+        }
+        let nearest = parameters::nearest(name).filter(|n| *n != name).unwrap_or_default();
+        let area = area_of(if nearest.is_empty() { name } else { nearest });
+        let mut seen = Observation::now("parameter-unknown")
+            .with("name", name)
+            .with("value", value)
+            .with("nearest", nearest)
+            .with("area", area);
+        seen = place.mark(seen);
+        if let Some(complaint) = complaint {
+            seen = seen.seen(Evidence::new("postconf", complaint));
+        }
+        look.emit(seen);
+    };
+    for setting in &config.main.settings {
+        report(&setting.name, &setting.value, place_of(look, setting));
+    }
+    for service in &config.master.services {
+        for given in &service.overrides {
+            let place = Place {
+                file: config.master.file.clone(),
+                line: Some(given.line),
+                entry: entry(service),
+                service: service.name.clone(),
+                text: format!("-o {}={}", given.name, given.value),
+            };
+            report(&given.name, &given.value, place);
+        }
+    }
+}
+
+/// All `$name`s in any value, and names that tables and classes define.
+fn referred_names(look: &Look<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    let values = look.config.main.settings.iter().map(|s| s.value.as_str()).chain(
+        look.config
+            .master
+            .services
+            .iter()
+            .flat_map(|s| s.overrides.iter().map(|o| o.value.as_str()).chain(s.args.iter().map(String::as_str))),
+    );
+    for value in values {
+        for part in value.split('$').skip(1) {
+            let part = part.trim_start_matches(['{', '(']);
+            let name: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            names.push(name);
+        }
+    }
+    names.extend(look.items("smtpd_restriction_classes"));
+    names
+}
+
+/// Parameters that exist because a service or a database table of that name does: `dovecot_time_limit`,
+/// `ldapusers_server_host`.
+fn is_service_parameter(look: &Look<'_>, name: &str) -> bool {
+    let by_service = look.config.master.services.iter().any(|s| {
+        let stem = s.name.replace(['-', '.'], "_");
+        name.strip_prefix(stem.as_str()).or_else(|| name.strip_prefix(s.name.as_str())).is_some_and(|rest| {
+            [
+                "_destination_concurrency_limit",
+                "_destination_concurrency_positive_feedback",
+                "_destination_concurrency_negative_feedback",
+                "_destination_concurrency_failed_cohort_limit",
+                "_destination_rate_delay",
+                "_destination_recipient_limit",
+                "_initial_destination_concurrency",
+                "_delivery_slot_cost",
+                "_delivery_slot_discount",
+                "_delivery_slot_loan",
+                "_minimum_delivery_slots",
+                "_extra_recipient_limit",
+                "_recipient_limit",
+                "_recipient_refill_delay",
+                "_recipient_refill_limit",
+                "_time_limit",
+                "_transport_rate_delay",
+            ]
+            .contains(&rest)
+        })
+    });
+    let by_table = look.config.main.settings.iter().any(|s| {
+        s.value.split([',', ' ', '\t', '{', '}']).any(|word| {
+            word.rsplit_once(':').is_some_and(|(ty, table)| {
+                ["ldap", "mysql", "pgsql", "sqlite", "memcache", "mongodb"].iter().any(|t| ty.ends_with(t))
+                    && !table.starts_with('/')
+                    && !table.is_empty()
+                    && name.starts_with(&format!("{table}_"))
+            })
+        })
+    });
+    by_service || by_table
+}
+
+fn twice_in_main(look: &Look<'_>) {
+    let settings = &look.config.main.settings;
+    for (index, first) in settings.iter().enumerate() {
+        // Compare with the one in force, and report each lost setting once.
+        let Some(last) = settings[index + 1..].iter().rev().find(|s| s.name == first.name) else { continue };
+        report_twice(look, &first.name, (&first.value, first.line), (&last.value, last.line), None);
+    }
+}
+
+fn twice_in_master(look: &Look<'_>) {
+    for service in &look.config.master.services {
+        for (index, first) in service.overrides.iter().enumerate() {
+            let Some(last) = service.overrides[index + 1..].iter().rev().find(|o| o.name == first.name) else {
+                continue;
+            };
+            let entry = (entry(service), service.name.clone());
+            report_twice(look, &first.name, (&first.value, first.line), (&last.value, last.line), Some(entry));
+        }
+    }
+}
+
+fn report_twice(
+    look: &Look<'_>,
+    name: &str,
+    first: (&str, u64),
+    last: (&str, u64),
+    of_entry: Option<(String, String)>,
+) {
+    let kept = super::look::items(last.0);
+    let lost: Vec<String> = super::look::items(first.0).into_iter().filter(|i| !kept.contains(i)).collect();
+    let (file, dash) = match &of_entry {
+        Some(_) => (&look.config.master.file, "-o "),
+        None => (&look.config.main.file, ""),
+    };
+    let mut seen = Observation::now("parameter-twice")
+        .with("name", name)
+        .with("first_value", first.0)
+        .with("first_line", i64::try_from(first.1).unwrap_or(0))
+        .with("last_value", last.0)
+        .with("last_line", i64::try_from(last.1).unwrap_or(0))
+        .with("differ", super::look::items(first.0) != kept)
+        .with("lost", lost)
+        .with("area", area_of(name))
+        .with("file", file.as_str())
+        .with("entry", of_entry.as_ref().map_or("", |e| e.0.as_str()))
+        .seen(Evidence::at(file, first.1, format!("{dash}{name} = {}", first.0)))
+        .seen(Evidence::at(file, last.1, format!("{dash}{name} = {}", last.0)));
+    if let Some((_, service)) = &of_entry {
+        seen = seen.of_service(service);
+    }
+    look.emit(seen);
+}
+
+/// Problems that have an observation of their own, or that a rule on another observation covers.
+const ELSEWHERE: &[&str] = &["set-twice", "set-twice-same", "missing-final-newline", "postconf-message"];
+
+fn main_syntax(look: &Look<'_>) {
+    let main = &look.config.main;
+    let physical = look.lines(&main.file).ok();
+    for problem in main.problems.iter().filter(|p| !ELSEWHERE.contains(&p.kind.as_str())) {
+        let setting = main.settings.iter().find(|s| s.line <= problem.line && problem.line <= s.end_line);
+        let content = physical
+            .as_ref()
+            .and_then(|l| l.get(usize::try_from(problem.line).ok()?.checked_sub(1)?).cloned())
+            .or_else(|| setting.map(|s| format!("{} = {}", s.name, s.value)))
+            .unwrap_or_default();
+        let place =
+            Place { file: main.file.clone(), line: Some(problem.line), text: content.clone(), ..Place::default() };
+        match (problem.kind.as_str(), setting) {
+            ("trailing-comment", Some(setting)) => {
+                let wanted = setting.value.split('#').next().unwrap_or_default().trim_end();
+                look.emit(
+                    place.mark(
+                        Observation::now("trailing-comment")
+                            .with("parameter", setting.name.as_str())
+                            .with("value", setting.value.as_str())
+                            .with("wanted", wanted)
+                            .with("area", area_of(&setting.name)),
+                    ),
+                );
+            }
+            ("quoted-value", Some(setting)) => {
+                let wanted = setting.value.trim_matches(['"', '\'']);
+                look.emit(
+                    place.mark(
+                        Observation::now("value-quoted")
+                            .with("parameter", setting.name.as_str())
+                            .with("value", setting.value.as_str())
+                            .with("wanted", wanted)
+                            .with("area", area_of(&setting.name)),
+                    ),
+                );
+            }
+            ("stray-leading-blank" | "two-settings-on-a-line", Some(setting)) => {
+                let (before, value) = content.rsplit_once('=').unwrap_or((&content, ""));
+                let swallowed = before.split_whitespace().next_back().unwrap_or_default();
+                look.emit(
+                    place.mark_main(
+                        Observation::now("swallowed-setting")
+                            .with("parameter", setting.name.as_str())
+                            .with("swallowed", swallowed)
+                            .with("swallowed_value", value.trim())
+                            .with("area", area_of(swallowed)),
+                    ),
+                );
+            }
+            _ => look.emit(
+                place.mark_main(
+                    Observation::now("main-cf-syntax")
+                        .with("problem", problem.kind.as_str())
+                        .with("text", problem.text.as_str())
+                        .with("content", content),
+                ),
+            ),
+        }
+    }
+}
+
+fn master_syntax(look: &Look<'_>) {
+    let master = &look.config.master;
+    let physical = look.lines(&master.file).ok();
+    for problem in &master.problems {
+        let content = physical
+            .as_ref()
+            .and_then(|l| l.get(usize::try_from(problem.line).ok()?.checked_sub(1)?).cloned())
+            .unwrap_or_default();
+        let service = master.services.iter().rev().find(|s| s.line <= problem.line).map(entry).unwrap_or_default();
+        let place = Place {
+            file: master.file.clone(),
+            line: Some(problem.line),
+            entry: service,
+            text: content.clone(),
+            ..Place::default()
+        };
+        look.emit(
+            place.mark(
+                Observation::now("master-cf-syntax")
+                    .with("problem", problem.kind.as_str())
+                    .with("text", problem.text.as_str())
+                    .with("content", content.trim()),
+            ),
+        );
+    }
+}
