@@ -14,7 +14,7 @@ pub struct Unit {
 }
 
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,\
-    StateChangeTimestamp,NRestarts,DropInPaths,FragmentPath,ProtectSystem,ProtectHome,ReadOnlyPaths,\
+    StateChangeTimestamp,NRestarts,DropInPaths,FragmentPath,ProtectSystem,ProtectHome,ReadWritePaths,ReadOnlyPaths,\
     InaccessiblePaths,PrivateTmp,PrivateDevices,PrivateNetwork,NoNewPrivileges,LimitNOFILE,LimitNPROC,LimitFSIZE,LimitAS,\
     TasksMax,TasksCurrent,MemoryMax,RestrictAddressFamilies,CapabilityBoundingSet,SystemCallFilter,RootDirectory,\
     IPAddressDeny,SocketBindDeny,User,MainPID,ConditionResult,After,Wants";

@@ -7,6 +7,8 @@ pub mod chroot;
 pub mod config;
 pub mod disk;
 pub mod files;
+pub mod network;
+pub mod processes;
 
 use crate::discover::Server;
 use crate::evidence::{Kind, Level, NotChecked, Observation};
@@ -50,4 +52,4 @@ pub struct StepKind {
 }
 
 /// The steps that a playbook may name.
-pub static KINDS: &[StepKind] = &[config::STEP, files::STEP, chroot::STEP, disk::STEP];
+pub static KINDS: &[StepKind] = &[config::STEP, files::STEP, chroot::STEP, processes::STEP, network::STEP, disk::STEP];

@@ -62,6 +62,46 @@ pub(crate) fn of(host: &dyn Host, instance: &Instance) -> Vec<Use> {
     found
 }
 
+/// Content filters and next hops on this host by TCP: `smtp:[127.0.0.1]:10024`, `smtpd_proxy_filter`.
+pub(crate) fn inet_transports(instance: &Instance) -> Vec<Use> {
+    let services = &instance.config.master.services;
+    let mut found = Vec::new();
+    for parameter in TRANSPORTS {
+        let Some(value) = instance.config.value(parameter, None) else { continue };
+        for word in value.expanded.text.split([' ', '\t', ',']) {
+            let Some((name, next)) =
+                word.split_once(':').filter(|(n, next)| !n.is_empty() && !next.starts_with("unix:"))
+            else {
+                continue;
+            };
+            let next = next.strip_prefix("inet:").unwrap_or(next);
+            if let Some(index) = services.iter().position(|s| s.name == name && matches!(s.program(), "smtp" | "lmtp"))
+                && next.rsplit_once(':').is_some()
+            {
+                let at = place(instance, &value.source);
+                let (parameter, address) = (parameter.to_owned(), format!("inet:{next}"));
+                found.push(Use { service: index, parameter, at, what: "filter", address });
+            }
+        }
+    }
+    for (index, service) in services.iter().enumerate().filter(|(_, s)| s.program() == "smtpd") {
+        let Some(value) = instance.config.value("smtpd_proxy_filter", Some(service)) else { continue };
+        let text = value.expanded.text.trim().trim_start_matches("inet:").to_owned();
+        if !text.is_empty() && !text.contains(' ') {
+            let text = if text.bytes().all(|b| b.is_ascii_digit()) { format!("127.0.0.1:{text}") } else { text };
+            let at = place(instance, &value.source);
+            found.push(Use {
+                service: index,
+                parameter: "smtpd_proxy_filter".to_owned(),
+                at,
+                what: "filter",
+                address: format!("inet:{text}"),
+            });
+        }
+    }
+    found
+}
+
 const SMTPD_TABLES: &[&str] = &[
     "local_recipient_maps",
     "virtual_alias_maps",

@@ -1,0 +1,166 @@
+//! A master that does not run, and why.
+
+use crate::discover::Instance;
+use crate::evidence::{Evidence, Observation, printable};
+use crate::host::Host;
+use crate::state::unit::{self, Unit};
+use crate::steps::{Context, Outcome};
+
+/// Other programs that take port 25.
+const OTHER_MTAS: &[&str] =
+    &["exim4", "exim", "sendmail", "sendmail-mta", "opensmtpd", "smtpd", "qmail-smtpd", "courieresmtpd"];
+
+/// The names that a unit of Postfix may have, the one that runs master first.
+pub(super) fn units(host: &dyn Host, instance: &Instance) -> Vec<Unit> {
+    // Debian up to 12: postfix@-.service runs master, postfix.service only pulls it in.
+    let name = if instance.name == "-" { "-" } else { instance.name.as_str() };
+    ["postfix@".to_owned() + name + ".service", "postfix.service".to_owned()]
+        .iter()
+        .filter_map(|n| unit::show(host, n).ok())
+        .filter(|u| u.exists() && !(u.get("FragmentPath").is_empty() && u.state() == "inactive"))
+        .collect()
+}
+
+/// Says that master is absent, with all that tells why.
+pub(super) fn absent(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) {
+    let host = ctx.server.host;
+    let enabled = instance.name == "-" || instance.config.text("multi_instance_enable") == "yes";
+    if !enabled {
+        return;
+    }
+    let queue = instance.config.text("queue_directory");
+    let pid_file = format!("{queue}/pid/master.pid");
+    let mut seen = Observation::now("master-not-running")
+        .of_instance(&instance.name)
+        .with("name", instance.name.as_str())
+        .with("config_dir", instance.config_dir.as_str())
+        .with("enabled", enabled)
+        .seen(Evidence::new("ps", format!("no master works in {queue}")));
+    if let Ok(stat) = host.stat(&pid_file)
+        && stat.size > 0
+    {
+        // A clean stop leaves the file as well; only a boot since then makes it strange.
+        let booted = boot_time(host);
+        seen = seen.with("pid_file_left", booted.is_some_and(|b| stat.mtime < b));
+    }
+    if let Some(processes) = &ctx.server.processes
+        && let Some(other) = processes.iter().find(|p| OTHER_MTAS.contains(&p.name.as_str()))
+    {
+        seen = seen.with("other_mta", other.name.as_str()).seen(other.evidence());
+    }
+    let units = units(host, instance);
+    let mut fatal = None;
+    if let Some(first) = units.first() {
+        seen = unit_fields(host, seen, &units, first);
+        seen = seen.with(
+            "start",
+            format!(
+                "systemctl restart {}",
+                if first.name().starts_with("postfix@-") { "postfix" } else { first.name() }
+            ),
+        );
+        fatal = fatal_of_start(host, &units);
+    } else {
+        seen = seen.with(
+            "start",
+            if instance.name == "-" {
+                "postfix start".to_owned()
+            } else {
+                format!("postmulti -i {} -p start", instance.name)
+            },
+        );
+    }
+    let fatal = fatal.or_else(|| fatal_of_log(ctx));
+    if let Some((source, text)) = fatal {
+        if let Some(address) = missing_address(&text) {
+            if let Ok(own) = crate::probes::interface::own_addresses(host) {
+                let now = own.iter().any(|ip| ip.to_string() == address);
+                seen = seen.with("address_now", now);
+                if now {
+                    seen = seen.seen(Evidence::new("ip addr", format!("{address} is on an interface now")));
+                }
+            }
+            seen = seen.with("missing_address", address);
+        }
+        seen = seen.with("fatal", text.as_str()).seen(Evidence::new(source, text));
+    }
+    out.observations.push(seen);
+}
+
+fn unit_fields(host: &dyn Host, mut seen: Observation, units: &[Unit], first: &Unit) -> Observation {
+    let failed = units.iter().find(|u| u.state() == "failed").unwrap_or(first);
+    seen = seen
+        .with("unit", failed.name().trim_end_matches(".service"))
+        .with("unit_state", failed.state())
+        .with("unit_failed", failed.state() == "failed")
+        .with("unit_enabled", units.iter().any(Unit::enabled))
+        .with("unit_result", failed.get("Result"))
+        .seen(Evidence::new(
+            format!("systemctl show {}", failed.name()),
+            format!("{} ({}), result {}", failed.state(), failed.get("SubState"), failed.get("Result")),
+        ));
+    let lines = unit::journal(host, failed.name(), 80).unwrap_or_default();
+    seen = seen.with("stopped_cleanly", failed.state() == "inactive" && failed.get("Result") == "success");
+    if failed.state() == "failed"
+        && let Some(error) = unit::first_error(&lines)
+    {
+        seen = seen
+            .with("unit_error", error.as_str())
+            .seen(Evidence::new(format!("journalctl -u {}", failed.name()), error));
+    }
+    seen
+}
+
+/// The last fatal error that a unit of Postfix logged after its last attempt to start.
+fn fatal_of_start(host: &dyn Host, units: &[Unit]) -> Option<(String, String)> {
+    units.iter().find_map(|u| {
+        let lines = unit::journal(host, u.name(), 80).ok()?;
+        let line = lines.iter().rev().find(|l| l.message.contains("fatal: "))?;
+        // Postfix that ran after it makes it history.
+        let later = lines.iter().rev().take_while(|l| *l != line).any(|l| l.message.contains("daemon started"));
+        (!later).then(|| (format!("journalctl -u {}", u.name()), format!("{}: {}", line.program, line.message)))
+    })
+}
+
+/// The last fatal error of the log, if nothing started after it.
+fn fatal_of_log(ctx: &Context<'_>) -> Option<(String, String)> {
+    let log = ctx.log?;
+    let last_start = log.lifecycle.iter().filter(|l| l.what == "start").map(|l| l.order).max().unwrap_or(0);
+    let programs = ["master", "postfix-script", "postmulti", "postfix", "postsuper", "postlog", "postconf"];
+    let group = log
+        .groups
+        .iter()
+        .filter(|g| g.order >= last_start)
+        .filter(|g| {
+            g.samples
+                .iter()
+                .any(|s| s.text.contains("fatal:") && programs.iter().any(|p| s.text.contains(&format!("/{p}["))))
+        })
+        .max_by_key(|g| g.order)?;
+    let sample = group.samples.last()?;
+    Some((format!("{}:{}", sample.source, sample.line), sample.text.clone()))
+}
+
+/// The address of `no local interface found for ADDRESS`.
+fn missing_address(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("no local interface found for ")?;
+    let word = rest.split_whitespace().next()?.trim_matches(['[', ']', ',', ':']);
+    Some(printable(word))
+}
+
+fn boot_time(host: &dyn Host) -> Option<i64> {
+    let text = host.read("/proc/stat", 1 << 20).ok()?;
+    String::from_utf8_lossy(&text).lines().find_map(|l| l.strip_prefix("btime ")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_address_that_was_not_there() {
+        let text = "postmulti: fatal: parameter inet_interfaces: no local interface found for 192.0.2.25";
+        assert_eq!(missing_address(text).unwrap(), "192.0.2.25");
+        assert!(missing_address("fatal: x").is_none());
+    }
+}
