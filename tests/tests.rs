@@ -1,8 +1,11 @@
 //! Tests by what a user sees. One binary, so that it is linked once.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
+#![allow(clippy::disallowed_methods, reason = "tests start programs")]
 
+mod bad_input;
 mod discover;
 mod host;
+mod hosts;
 mod lab;
 mod logs;
 mod playbook;

@@ -3,10 +3,9 @@
 //!
 //! The cases are folders; this file only runs them and compares. By hand: `tests/lab/run NAME`.
 //! `LAB_ONLY=REGEX` runs the cases whose name it matches. The reports stay in `target/tmp/lab/NAME/`.
-#![allow(clippy::disallowed_methods, reason = "tests start programs")]
 
-mod case;
-mod check;
+pub(crate) mod case;
+pub(crate) mod check;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -78,6 +77,12 @@ fn slots() -> &'static (Mutex<usize>, Condvar) {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         (Mutex::new((cores + 1).clamp(2, 4)), Condvar::new())
     })
+}
+
+/// Does something that takes a box.
+pub(crate) fn in_slot<T>(work: impl FnOnce() -> T) -> T {
+    let _slot = Slot::take();
+    work()
 }
 
 struct Slot;
