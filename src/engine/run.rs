@@ -1,6 +1,7 @@
 //! One examination from discovery to report: the steps of a playbook in their order, the rules on what they
 //! saw, the probes, the ranking. It never prints and never changes anything; it tells events to a listener.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::events::{Event, Listener};
 use super::expr::{self, Tri};
 use super::names::World;
-use super::rule::{Knowledge, Playbook, Step};
+use super::rule::{Knowledge, Playbook, Step, Trigger};
 use super::{fold, judge, log_facts, patterns, rank, sighting};
 use crate::discover::{Instance, Server};
 use crate::evidence::{Level, NotChecked, Observation};
@@ -21,6 +22,8 @@ use crate::steps;
 
 /// Name of the step kind that the engine itself does: it alone knows the patterns of all rules.
 pub const LOG_SCAN: &str = "log-scan";
+/// The step kind that looks at settings; rules over facts alone belong to it.
+const CONFIG: &str = "config";
 /// Clusters of unknown messages that a report carries.
 const UNKNOWN_KEPT: usize = 50;
 
@@ -57,6 +60,7 @@ pub fn examine(
     let mut run = Run {
         server,
         knowledge,
+        playbook,
         options,
         listener,
         log: None,
@@ -97,6 +101,7 @@ pub fn reason_to_skip(step: &Step, server: &Server<'_>, allowed: Level) -> Optio
 struct Run<'r> {
     server: &'r Server<'r>,
     knowledge: &'r Knowledge,
+    playbook: &'r Playbook,
     options: &'r Options,
     listener: &'r dyn Listener,
     log: Option<LogScan>,
@@ -182,13 +187,13 @@ impl Run<'_> {
         let findings = rank::rank(fold::fold(judged.hypotheses));
         let mut not_checked = self.not_checked;
         not_checked.extend(judged.not_checked);
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         not_checked.retain(|n| seen.insert((n.what.clone(), n.why.clone())));
         let mut ruled_out = judged.ruled_out;
         ruled_out.retain(|r| !findings.iter().any(|f| f.id == r.id));
         ruled_out.sort_by(|a, b| a.id.cmp(&b.id));
         ruled_out.dedup_by(|a, b| a.id == b.id);
-        note_findings(&mut steps, &findings, self.log.is_some());
+        note_findings(&mut steps, self.playbook, &findings, self.knowledge);
         let looked = steps.iter().any(|s| matches!(s.result, StepResult::Pass | StepResult::Finding));
         Report {
             schema_version: 1,
@@ -206,12 +211,24 @@ impl Run<'_> {
     }
 }
 
-/// A step whose evidence led to a finding says so.
-fn note_findings(steps: &mut [StepReport], findings: &[Finding], has_log: bool) {
-    let above_info = findings.iter().any(|f| f.severity > Severity::Info && f.status == Status::Current);
-    for step in steps.iter_mut().filter(|s| s.result == StepResult::Pass) {
-        if above_info && has_log && step.id == "obvious-signs" {
-            step.result = StepResult::Finding;
+/// A step whose evidence led to a finding above `info` says so.
+fn note_findings(steps: &mut [StepReport], playbook: &Playbook, findings: &[Finding], knowledge: &Knowledge) {
+    let alarms = findings.iter().filter(|f| f.severity > Severity::Info && f.status == Status::Current);
+    let ids = alarms.flat_map(|f| std::iter::once(&f.id).chain(f.explains.iter().map(|e| &e.id)));
+    let rules: BTreeSet<&str> = ids.filter_map(|id| id.split('/').next()).collect();
+    let triggers: Vec<&Trigger> =
+        knowledge.rules.iter().filter(|r| rules.contains(r.id.as_str())).map(|r| &r.trigger).collect();
+    for report in steps.iter_mut() {
+        let Some(step) = playbook.steps.iter().find(|s| s.id == report.id) else { continue };
+        let led_to = |trigger: &&Trigger| match trigger {
+            Trigger::Log { .. } => step.kind == LOG_SCAN,
+            Trigger::Observed(kind) => {
+                steps::KINDS.iter().any(|k| k.name == step.kind && k.emits.iter().any(|e| e.name == *kind))
+            }
+            Trigger::Config(_) => step.kind == CONFIG,
+        };
+        if report.result != StepResult::NotRun && triggers.iter().any(led_to) {
+            report.result = StepResult::Finding;
         }
     }
 }

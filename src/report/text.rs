@@ -235,14 +235,37 @@ fn rows(name: &str, lines: &[String], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// `mail.log:812 (41 times)  text`, cut to the width: evidence is for recognising, the JSON has all of it.
+/// `mail.log:812 (41 times)  Nov 22 14:03 postfix/smtp[742]: … try again`, cut in its middle to the width:
+/// evidence on a screen is for recognising, the JSON has all of it.
 fn evidence(e: &Evidence, width: usize) -> String {
     let file = e.source.rsplit_once('/').filter(|_| e.line.is_some()).map_or(e.source.as_str(), |(_, f)| f);
     let place = e.line.map_or_else(|| file.to_owned(), |l| format!("{file}:{l}"));
     let count = if e.count > 1 { format!(" ({} times)", number(e.count)) } else { String::new() };
-    let line = format!("{place}{count}  {}", e.text);
-    let room = width.saturating_sub(COLUMN).max(20);
-    if line.chars().count() > room { line.chars().take(room - 1).chain(['…']).collect() } else { line }
+    let text = match (e.first, tag_onwards(&e.text)) {
+        (Some(time), Some(rest)) => format!("{} {rest}", clock(time)),
+        _ => e.text.clone(),
+    };
+    let head = format!("{place}{count}  ");
+    let room = width.saturating_sub(COLUMN + head.chars().count()).max(30);
+    head + &elide(&text, room)
+}
+
+/// A log line from its program tag on.
+fn tag_onwards(line: &str) -> Option<&str> {
+    let colon = line.find("]: ")?;
+    Some(&line[line[..colon].rfind(' ')? + 1..])
+}
+
+/// Cuts the middle out: a log line begins with who says it and ends with why.
+fn elide(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room {
+        return text.to_owned();
+    }
+    let start = room * 2 / 5;
+    let head: String = text.chars().take(start).collect();
+    let tail: String = text.chars().skip(length - (room - start - 3)).collect();
+    format!("{} … {}", head.trim_end(), tail.trim_start())
 }
 
 /// 48213 as `48,213`.
