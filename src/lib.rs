@@ -37,6 +37,7 @@
 //! * Our own trouble never looks like Postfix's: it goes to `not_checked` or to stderr, not into findings.
 
 pub mod cli;
+pub mod demo;
 pub mod discover;
 pub mod engine;
 pub mod evidence;

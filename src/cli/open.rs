@@ -39,7 +39,7 @@ pub struct Opened {
 pub fn open(args: &Args) -> anyhow::Result<Opened> {
     let since = since(&args.since)?;
     let host: Box<dyn Host> = if args.demo {
-        bail!("demo")
+        Box::new(crate::demo::host())
     } else if let Some(dir) = &args.snapshot {
         Box::new(
             Snapshot::open(Path::new(dir)).map_err(|why| anyhow::anyhow!("cannot read the snapshot {dir}: {why}"))?,

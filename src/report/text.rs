@@ -265,7 +265,10 @@ fn elide(text: &str, room: usize) -> String {
     let start = room * 2 / 5;
     let head: String = text.chars().take(start).collect();
     let tail: String = text.chars().skip(length - (room - start - 3)).collect();
-    format!("{} … {}", head.trim_end(), tail.trim_start())
+    // At a blank, if there is one near: half a word is hard to recognise.
+    let head = head.rsplit_once(' ').map_or(head.as_str(), |(words, _)| words);
+    let tail = tail.split_once(' ').filter(|(part, _)| part.len() < 20).map_or(tail.as_str(), |(_, words)| words);
+    format!("{head} … {tail}")
 }
 
 /// 48213 as `48,213`.
