@@ -150,7 +150,8 @@ fn a_log_that_is_rotated_while_it_is_read_is_no_trouble() {
 
 #[test]
 fn a_main_cf_may_hold_nul_bytes_endless_lines_and_loops() {
-    let nul = b"myhostname = mx.example.org\nmyde\0stination = example.org\n\0\0\0\nmynetworks = 127.0.0.0/8\n".to_vec();
+    let nul =
+        b"myhostname = mx.example.org\nmyde\0stination = example.org\n\0\0\0\nmynetworks = 127.0.0.0/8\n".to_vec();
     let mut long = b"myhostname = mx.example.org\nmynetworks =".to_vec();
     for n in 0..80_000_u32 {
         long.extend_from_slice(format!(" 10.{}.{}.0/24", n / 256 % 256, n % 256).as_bytes());
