@@ -1,9 +1,12 @@
 //! What somebody sees who writes playbooks and rules.
 
+use assert_cmd::cargo::cargo_bin_cmd;
 use insta::assert_snapshot;
 use postdoctor::engine::diagnostic::{SourceFile, render_all};
 use postdoctor::engine::rule::Knowledge;
-use postdoctor::engine::{load, selftest};
+use postdoctor::engine::{expr, load, selftest, template};
+use postdoctor::evidence::Fields;
+use proptest::prelude::*;
 
 /// Loads one file of an administrator.
 fn load(text: &str) -> (Knowledge, String) {
@@ -440,4 +443,103 @@ fn an_example_that_another_rule_claims() {
     assert_eq!(shown, "");
     let failures: Vec<_> = selftest::run(&knowledge).into_iter().filter_map(|t| Some((t.rule, t.failure?))).collect();
     assert_eq!(failures, [("site-milter".to_owned(), "the rule `site-all` claims it".to_owned())]);
+}
+
+/// Runs `postdoctor playbook …` without the playbooks of this machine; exit status and standard output.
+fn playbook(args: &[&str]) -> (Option<i32>, String) {
+    let output = cargo_bin_cmd!("postdoctor").args(["--playbooks", "/nonexistent", "playbook"]).args(args).output();
+    let output = output.unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn check_says_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, GOOD).unwrap();
+    assert_eq!(playbook(&["check", path]), (Some(0), "1 file, no errors\n".to_owned()));
+    std::fs::write(&file, GOOD.replace("severity", "severty")).unwrap();
+    let (status, shown) = playbook(&["check", path]);
+    assert_eq!(status, Some(3));
+    assert_snapshot!(shown.replace(path, "site.toml"), @r#"
+    error: this rule has no `severity`
+     --> site.toml:2:1
+      |
+    2 | [[rule]]
+      | ^^^^^^^^ of the symptom
+    error: a rule has no key `severty`
+     --> site.toml:5:1
+      |
+    5 | severty = "error"
+      | ^^^^^^^ did you mean `severity`?
+    2 errors; the file is not used
+    "#);
+    let (status, shown) = playbook(&["check", "/nonexistent/site.toml"]);
+    assert_eq!(status, Some(3));
+    assert_snapshot!(shown, @r#"
+    error: this file cannot be read
+      --> /nonexistent/site.toml: No such file or directory (os error 2)
+    1 error; the file is not used
+    "#);
+}
+
+#[test]
+fn our_own_rules_pass_their_test() {
+    let (status, shown) = playbook(&["test"]);
+    assert!(status == Some(0) && shown.ends_with("all as they should be\n"), "{shown}");
+}
+
+#[test]
+fn listings_name_what_there_is() {
+    let (_, list) = playbook(&["list"]);
+    assert!(list.contains("obvious-signs") && list.contains("causes in"), "{list}");
+    let (_, json) = playbook(&["list", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["playbooks"][0]["steps"][0]["kind"], "log-scan");
+    let (_, schema) = playbook(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["properties"]["rule"]["items"]["properties"]["severity"]["enum"][3], "critical");
+    assert!(schema["x-vocabulary"]["probes"].as_array().unwrap().iter().any(|probe| probe["name"] == "endpoint"));
+}
+
+#[test]
+fn explain_knows_rules_steps_and_words() {
+    for name in ["endpoint", "chroot", "obvious-signs", "matches", "host.kind"] {
+        let (status, shown) = playbook(&["explain", name]);
+        assert!(status == Some(0) && shown.starts_with(name), "{shown}");
+    }
+    assert_eq!(playbook(&["explain", "no-such-thing"]).0, Some(3));
+}
+
+#[test]
+fn deep_nesting_does_no_harm() {
+    for deep in ["(".repeat(3999), "-".repeat(3999), "not ".repeat(999), "x+".repeat(1999), "x or ".repeat(799)] {
+        let _ = expr::truth(&format!("{deep}x"), &Fields::new());
+        let _ = errors(&GOOD.replace("count > 1", &format!("{deep}x")));
+    }
+    let _ = errors(&format!("x = {}", "[".repeat(500_000)));
+    let _ = errors(&GOOD.replace("refused: ", &"(".repeat(5000)));
+}
+
+proptest! {
+    // A case loads the file twice, and compiles its patterns.
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn nothing_in_a_file_makes_it_panic(text in "\\PC*", at in 0..GOOD.len(), word in "[ -~\n]{0,8}") {
+        let _ = errors(&text);
+        if GOOD.is_char_boundary(at) {
+            let _ = errors(&format!("{}{word}{}", &GOOD[..at], &GOOD[at..]));
+        }
+    }
+
+}
+
+proptest! {
+    #[test]
+    fn nothing_in_an_expression_or_text_makes_it_panic(text in "[a-c(){}\\[\\]\"'.,|~ 0-9<>=!+*/%-]*|\\PC*") {
+        let _ = expr::truth(&text, &Fields::new());
+        let _ = template::render_command(&text, &Fields::new());
+    }
 }

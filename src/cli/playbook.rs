@@ -23,7 +23,7 @@ pub fn run(args: &Args, wanted: &Wanted, out: &mut dyn Write) -> anyhow::Result<
         Wanted::Check { files } => check(files, out),
         Wanted::Test => test(args, out),
         Wanted::List => list(args, out),
-        Wanted::Explain { id } => explain(&known(args)?, id, out),
+        Wanted::Explain { id } => explain(&known(args), id, out),
         Wanted::Schema => {
             writeln!(out, "{:#}", schema::schema())?;
             Ok(exit::HEALTHY)
@@ -32,14 +32,14 @@ pub fn run(args: &Args, wanted: &Wanted, out: &mut dyn Write) -> anyhow::Result<
 }
 
 /// All that is known: what comes with the program, and what the site adds.
-fn known(args: &Args) -> anyhow::Result<Knowledge> {
+fn known(args: &Args) -> Knowledge {
     let mut sources = Sources::embedded();
     sources.add_directory(Path::new(&args.playbooks));
     let (knowledge, diagnostics) = sources.load();
     if !diagnostics.is_empty() {
         ui::complain(&render_all(&diagnostics, false));
     }
-    Ok(knowledge)
+    knowledge
 }
 
 fn check(files: &[String], out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -100,7 +100,7 @@ fn report_failures<'t>(
 }
 
 fn list(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let knowledge = known(args)?;
+    let knowledge = known(args);
     if args.format == Format::Json {
         let step = |step: &Step| json!({ "id": step.id, "kind": step.kind, "level": step.level, "title": step.title });
         let playbooks = knowledge.playbooks.iter().map(|playbook| {

@@ -73,12 +73,14 @@ pub(super) fn regex(source: &str) -> Result<Vec<String>, Problem> {
 fn captures(part: &Hir, names: &mut Vec<String>) {
     match part.kind() {
         HirKind::Capture(capture) => {
-            names.extend(capture.name.iter().map(|name| name.to_string()));
+            names.extend(capture.name.as_deref().map(str::to_owned));
             captures(&capture.sub, names);
         }
         HirKind::Repetition(repetition) => captures(&repetition.sub, names),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().for_each(|part| captures(part, names));
+            for part in parts {
+                captures(part, names);
+            }
         }
         _ => {}
     }
@@ -155,8 +157,8 @@ impl Checker<'_> {
                 }
                 ty
             }
-            Expr::List(list) => self.list(&list.items),
-            Expr::Tuple(tuple) => self.list(&tuple.items),
+            Expr::List(list) => Some(self.list(&list.items)),
+            Expr::Tuple(tuple) => Some(self.list(&tuple.items)),
             Expr::Slice(_) | Expr::Map(_) | Expr::GetItem(_) | Expr::GetAttr(_) => {
                 self.add(span(expr), "conditions know no such thing", "use `first`, `last`, `in` or `items()`");
                 None
@@ -168,9 +170,11 @@ impl Checker<'_> {
         }
     }
 
-    fn list(&mut self, items: &[Expr<'_>]) -> Option<Type> {
-        items.iter().for_each(|item| self.expect(item, Type::Text));
-        Some(Type::List)
+    fn list(&mut self, items: &[Expr<'_>]) -> Type {
+        for item in items {
+            self.expect(item, Type::Text);
+        }
+        Type::List
     }
 
     fn binary(&mut self, op: BinOpKind, left: &Expr<'_>, right: &Expr<'_>) -> Option<Type> {

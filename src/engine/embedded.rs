@@ -37,9 +37,9 @@ mod tests {
         let mut there = BTreeSet::new();
         for dir in ["", "rules/"] {
             for entry in std::fs::read_dir(root.join(dir)).into_iter().flatten() {
-                let name = entry.unwrap().file_name().into_string().unwrap();
-                if name.ends_with(".toml") {
-                    there.insert(format!("{dir}{name}"));
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|extension| extension == "toml") {
+                    there.insert(format!("{dir}{}", path.file_name().unwrap().to_string_lossy()));
                 }
             }
         }

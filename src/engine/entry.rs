@@ -82,7 +82,7 @@ impl<'t> Entry<'t> {
         problems: &mut Problems<'t>,
     ) -> Self {
         let (mut values, mut wrong) = (BTreeMap::new(), Vec::new());
-        for (name, value) in table.iter() {
+        for (name, value) in table {
             let word: &str = name.get_ref();
             let Some(key) = keys.iter().find(|key| key.name == word) else {
                 let near = did_you_mean(word, keys.iter().map(|key| key.name));

@@ -92,10 +92,14 @@ pub(super) struct SyntaxError {
 
 /// Conditions are a line or two; a longer one is a mistake or an attack on the parser.
 const LONGEST: usize = 4000;
+/// Each operator may nest one deeper, and the parser guards only some of them against an exhausted stack.
+const MOST_OPERATORS: usize = 250;
 
 /// Parses a source.
 pub(super) fn parse(source: &str) -> Result<Expr<'_>, SyntaxError> {
-    if source.len() > LONGEST {
+    let signs = source.matches(|c: char| "-+*/%~|.([{<>=!".contains(c)).count();
+    let words = source.split_whitespace().filter(|word| ["not", "and", "or", "is", "in", "if"].contains(word)).count();
+    if source.len() > LONGEST || signs + words > MOST_OPERATORS {
         return Err(SyntaxError { message: "the expression is too long".to_owned(), range: 0..0 });
     }
     minijinja::machinery::parse_expr(source).map_err(|error| SyntaxError {
@@ -327,9 +331,11 @@ fn contains(list: &Expr<'_>, item: &Expr<'_>, names: &dyn Names) -> Option<bool>
         _ => None,
     };
     if let Some(items) = literal {
-        return items
-            .iter()
-            .fold(Some(false), |found, one| either(found, compare(CompareOpKind::Eq, item, one, names)));
+        let mut found = Some(false);
+        for one in items {
+            found = either(found, compare(CompareOpKind::Eq, item, one, names));
+        }
+        return found;
     }
     match (eval(list, names)?, eval(item, names)?) {
         (Value::List(list), Value::Text(item)) => Some(list.contains(&item)),

@@ -14,6 +14,12 @@ use super::keys;
 use super::lower;
 use super::rule::{Knowledge, Playbook, Rule, Step};
 
+/// What a file is made of.
+const TABLES: &[&str] = &["playbook", "step", "rule"];
+
+/// After so many syntax errors a file is something else than TOML.
+const MOST_SYNTAX_ERRORS: usize = 20;
+
 /// A rule or step as read, and whether anything is wrong with it.
 struct Draft<T> {
     entry: T,
@@ -64,21 +70,16 @@ fn merge(
         }
     }
     let Some(playbook) = playbook.filter(|playbook| playbook.sound).map(|playbook| playbook.entry) else { return };
-    let playbook = match knowledge.playbooks.iter().position(|old| old.id == playbook.id) {
-        Some(old) => {
-            knowledge.playbooks[old].title = playbook.title;
-            &mut knowledge.playbooks[old]
-        }
-        None => {
-            knowledge.playbooks.push(playbook);
-            let last = knowledge.playbooks.len() - 1;
-            &mut knowledge.playbooks[last]
-        }
-    };
+    let at = knowledge.playbooks.iter().position(|old| old.id == playbook.id).unwrap_or_else(|| {
+        knowledge.playbooks.push(Playbook { steps: Vec::new(), ..playbook.clone() });
+        knowledge.playbooks.len() - 1
+    });
+    let merged = &mut knowledge.playbooks[at];
+    merged.title = playbook.title;
     for step in steps.into_iter().filter(|step| step.sound).map(|step| step.entry) {
-        match playbook.steps.iter_mut().find(|old| old.id == step.id) {
+        match merged.steps.iter_mut().find(|old| old.id == step.id) {
             Some(old) => *old = step,
-            None => playbook.steps.push(step),
+            None => merged.steps.push(step),
         }
     }
 }
@@ -86,7 +87,7 @@ fn merge(
 fn read(file: &SourceFile) -> Draftsheet<'_> {
     let mut sheet = Draftsheet { problems: Problems::of(file), playbook: None, steps: Vec::new(), rules: Vec::new() };
     let (document, errors) = DeTable::parse_recoverable(&file.text);
-    for error in errors {
+    for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
         let span = error.span().unwrap_or(0..0);
         // The usual mistake of who writes conditions: 'a == 'b''.
         let literal_ended = file.text.get(..span.start).is_some_and(|before| before.trim_end().ends_with('\''));
@@ -98,7 +99,6 @@ fn read(file: &SourceFile) -> Draftsheet<'_> {
         return sheet;
     }
     let document = document.into_inner();
-    const TABLES: &[&str] = &["playbook", "step", "rule"];
     for (name, value) in &document {
         let word: &str = name.get_ref();
         if !TABLES.contains(&word) {

@@ -174,14 +174,13 @@ fn observed_trigger(entry: &Entry<'_>, scope: &mut Scope, problems: &mut Problem
     scope.declare(facts::OBSERVED);
     scope.service();
     let kind = entry.string("observed");
-    match vocabulary::observation(&kind) {
-        Some(known) => scope.declare(known.fields),
-        None => {
-            let near = did_you_mean(&kind, vocabulary::observations().map(|kind| kind.name));
-            let span = entry.span("observed").unwrap_or_default();
-            problems.add(span, format!("unknown observation `{kind}`: no step emits it"), near);
-            scope.accept_any("");
-        }
+    if let Some(known) = vocabulary::observation(&kind) {
+        scope.declare(known.fields);
+    } else {
+        let near = did_you_mean(&kind, vocabulary::observations().map(|kind| kind.name));
+        let span = entry.span("observed").unwrap_or_default();
+        problems.add(span, format!("unknown observation `{kind}`: no step emits it"), near);
+        scope.accept_any("");
     }
     Trigger::Observed(kind)
 }

@@ -11,7 +11,7 @@ use crate::evidence::{Field, Type};
 /// The JSON Schema of a file; `x-vocabulary` lists steps, observations, probes, facts and functions.
 pub fn schema() -> Value {
     let mut rule = object(keys::RULE);
-    rule["properties"]["cause"] = list_of(object(keys::CAUSE));
+    rule["properties"]["cause"] = list_of(&object(keys::CAUSE));
     rule["properties"]["observed"]["enum"] = vocabulary::observations().map(|kind| kind.name).collect();
     rule["properties"]["probe"] = one_or_more(&probe());
     rule["oneOf"] = json!([{"required": ["log"]}, {"required": ["observed"]}, {"required": ["config"]}]);
@@ -21,7 +21,7 @@ pub fn schema() -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A playbook or rule file of postdoctor",
         "type": "object",
-        "properties": { "playbook": object(keys::PLAYBOOK), "step": list_of(step), "rule": list_of(rule) },
+        "properties": { "playbook": object(keys::PLAYBOOK), "step": list_of(&step), "rule": list_of(&rule) },
         "additionalProperties": false,
         "x-vocabulary": words(),
     })
@@ -60,7 +60,7 @@ fn probe() -> Value {
     json!({ "oneOf": kinds.collect::<Vec<_>>() })
 }
 
-fn list_of(item: Value) -> Value {
+fn list_of(item: &Value) -> Value {
     json!({ "type": "array", "items": item })
 }
 

@@ -45,7 +45,9 @@ impl Sources {
             };
             paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
             paths.sort();
-            paths.iter().for_each(|path| self.add(path, layer, Trust::Needed));
+            for path in paths {
+                self.add(&path, layer, Trust::Needed);
+            }
         }
     }
 
@@ -57,7 +59,9 @@ impl Sources {
     /// Adds files that are only checked, never used; who may write them does not matter.
     pub fn add_for_checking(&mut self, paths: &[PathBuf]) {
         let layer = self.next_layer();
-        paths.iter().for_each(|path| self.add(path, layer, Trust::NotNeeded));
+        for path in paths {
+            self.add(path, layer, Trust::NotNeeded);
+        }
     }
 
     /// Loads them: what is sound, and what is wrong with the rest.

@@ -44,16 +44,15 @@ fn fill(text: &str, names: &dyn Names, show: impl Fn(&Value, &str) -> String) ->
     for piece in pieces(text) {
         match piece {
             Piece::Text(plain) => rendered.text.push_str(plain),
-            Piece::Name { name, .. } => match names.get(name) {
-                Some(value) => {
+            Piece::Name { name, .. } => {
+                if let Some(value) = names.get(name) {
                     let shown = show(&value, &rendered.text);
                     rendered.text.push_str(&shown);
-                }
-                None => {
+                } else {
                     rendered.text.push_str("(unknown)");
                     rendered.unknown.push(name.to_owned());
                 }
-            },
+            }
             Piece::Wrong { range, .. } => rendered.text.push_str(&text[range]),
         }
     }
