@@ -11,9 +11,18 @@ macro_rules! embed {
 /// Name below `playbooks/` and text of each file. Rules of equal priority are tried in this order.
 pub static FILES: &[(&str, &str)] = embed![
     "debug-readme.toml",
+    "rules/content-filter.toml",
     "rules/dns.toml",
     "rules/lookup-tables.toml",
+    "rules/loops.toml",
+    "rules/master.toml",
+    "rules/milter.toml",
+    "rules/network.toml",
     "rules/permissions.toml",
+    "rules/policy.toml",
+    "rules/process.toml",
+    "rules/relay.toml",
+    "rules/resources.toml",
     "rules/sasl.toml",
     "rules/tls.toml",
 ];
