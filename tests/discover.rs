@@ -29,7 +29,10 @@ fn a_folder_with_a_log_alone() {
     assert_eq!(server.instances.len(), 1);
     assert!(!server.instances[0].config_known);
     assert_eq!(server.instances[0].config.version.map(|v| (v.major, v.minor)), Some((3, 5)));
-    assert_eq!(server.logs.iter().map(|l| l.name()).collect::<Vec<_>>(), ["/var/log/mail.log"]);
+    assert_eq!(
+        server.logs.iter().map(postdoctor::logs::source::LogSource::name).collect::<Vec<_>>(),
+        ["/var/log/mail.log"]
+    );
     assert!(server.processes.is_none());
     assert_eq!(text(&server, "host.kind"), Some("snapshot"));
     assert_eq!(server.facts.get("host.container"), None);

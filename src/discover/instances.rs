@@ -213,14 +213,8 @@ impl Reader<'_> {
         named: Option<&str>,
         not_checked: &mut Vec<NotChecked>,
     ) -> (String, Option<Vec<u8>>) {
-        let (path, answer) = match named {
-            Some(named) => (named.to_owned(), Live.read(&absolute(named), LIMIT)),
-            None => {
-                let path = format!("{directory}/{name}");
-                let answer = self.host.read(&path, LIMIT);
-                (path, answer)
-            }
-        };
+        let path = named.map_or_else(|| format!("{directory}/{name}"), str::to_owned);
+        let answer = if named.is_some() { Live.read(&absolute(&path), LIMIT) } else { self.host.read(&path, LIMIT) };
         match answer {
             Ok(bytes) => (path, Some(bytes)),
             Err(trouble) => {

@@ -102,14 +102,14 @@ fn by_ps(host: &dyn Host) -> Option<Vec<Process>> {
     let line = |line: &str| {
         let mut columns = line.split_ascii_whitespace();
         let mut number = || columns.next()?.parse::<i64>().ok();
-        let (pid, ppid, uid) = (number()? as u32, number()? as u32, number()? as u32);
+        let (pid, parent, uid) = (number()? as u32, number()? as u32, number()? as u32);
         let state = columns.next()?.chars().next()?;
         let elapsed: i64 = columns.next()?.parse().ok()?;
         let args: Vec<String> = columns.map(str::to_owned).collect();
         let program = args.first()?.rsplit('/').next()?;
         Some(Process {
             pid,
-            ppid,
+            ppid: parent,
             uid,
             name: program.trim_matches(['[', ']', ':']).to_owned(),
             state,
@@ -151,7 +151,7 @@ fn by_status(text: &str, arguments: &HashMap<u32, Vec<String>>) -> Vec<Process> 
     for block in text.split("Name:").skip(1).take(MOST) {
         let block = format!("Name:{block}");
         let field = |name: &str| block.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-        let (Some(name), Some(pid), Some(ppid), Some(uid)) = (
+        let (Some(name), Some(pid), Some(parent), Some(uid)) = (
             field("Name"),
             field("Pid").and_then(|p| p.parse().ok()),
             field("PPid").and_then(|p| p.parse().ok()),
@@ -162,7 +162,7 @@ fn by_status(text: &str, arguments: &HashMap<u32, Vec<String>>) -> Vec<Process> 
         let args = arguments.get(&pid).cloned().unwrap_or_default();
         let state = field("State").and_then(|s| s.chars().next()).unwrap_or('?');
         let name = full_name(name, &args);
-        found.push(Process { pid, ppid, uid, name, args, state, started: None, root: None });
+        found.push(Process { pid, ppid: parent, uid, name, args, state, started: None, root: None });
     }
     found
 }

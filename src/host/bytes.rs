@@ -12,11 +12,10 @@ enum Form<'a> {
 
 /// Text, or `{"hex": "…"}`.
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Form::Text(text.into()),
-        Err(_) => Form::Hex { hex: bytes.iter().map(|b| format!("{b:02x}")).collect() },
-    }
-    .serialize(serializer)
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    let hex = || bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect();
+    let text = std::str::from_utf8(bytes);
+    text.map_or_else(|_| Form::Hex { hex: hex() }, |text| Form::Text(text.into())).serialize(serializer)
 }
 
 /// The inverse of [`serialize`].

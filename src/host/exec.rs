@@ -80,14 +80,12 @@ pub(super) fn run(argv: &[String], run: &Run) -> Answer<Ran> {
         }
     }
     let [stdout, stderr] = kept;
-    match ended {
-        Some(status) => Ok(Ran { status, stdout, stderr, truncated }),
-        None => {
-            child.kill();
-            let status = child.wait_until(Instant::now() + REAP)?.unwrap_or(128 + Signal::SIGKILL as i32);
-            if truncated { Ok(Ran { status, stdout, stderr, truncated }) } else { Err(Trouble::TimedOut) }
-        }
+    if let Some(status) = ended {
+        return Ok(Ran { status, stdout, stderr, truncated });
     }
+    child.kill();
+    let status = child.wait_until(Instant::now() + REAP)?.unwrap_or(128 + Signal::SIGKILL as i32);
+    if truncated { Ok(Ran { status, stdout, stderr, truncated }) } else { Err(Trouble::TimedOut) }
 }
 
 /// Runs the words and hands out standard output as it comes.
@@ -201,14 +199,14 @@ struct Child {
 impl Child {
     #[expect(clippy::disallowed_methods, reason = "this is the place where commands are started")]
     fn start(argv: &[String], run: &Run) -> Answer<Child> {
-        let Some((program, args)) = argv.split_first() else { return Err(Trouble::Missing) };
+        let Some((program, rest)) = argv.split_first() else { return Err(Trouble::Missing) };
         let program = find(program)?;
         let (stdout, out) = std::io::pipe()?;
         let (stderr, err) = std::io::pipe()?;
         let mut environment: Vec<(String, String)> =
             vec![("PATH".into(), search_path()), ("LC_ALL".into(), "C".into()), ("HOME".into(), "/".into())];
         environment.extend(run.env.iter().cloned());
-        let expression = duct::cmd(program, args)
+        let expression = duct::cmd(program, rest)
             .dir("/")
             .full_env(environment)
             .unchecked()

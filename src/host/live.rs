@@ -180,7 +180,7 @@ fn tcp(address: SocketAddr, say: &[u8], limit: Duration, listen: Duration) -> Co
             let millis = start.elapsed().as_millis() as u64;
             // A peer that hangs up at once makes this fail; what it said before that is the answer.
             let _ = stream.write_all(say);
-            let said = first_words(stream, listen, |s, t| s.set_read_timeout(t));
+            let said = first_words(stream, listen, TcpStream::set_read_timeout);
             Connected::Open { millis, said }
         }
         Err(e) => match e.kind() {
@@ -204,7 +204,7 @@ fn unix(path: &str, say: &[u8], limit: Duration, listen: Duration) -> Connected 
         let millis = start.elapsed().as_millis() as u64;
         stream.set_write_timeout(Some(limit))?;
         let _ = stream.write_all(&say);
-        let said = first_words(stream, listen, |s, t| s.set_read_timeout(t));
+        let said = first_words(stream, listen, UnixStream::set_read_timeout);
         std::io::Result::Ok(Connected::Open { millis, said })
     });
     match attempt {

@@ -59,19 +59,14 @@ impl Records {
 
 /// The question that a command is. Limits are not part of it: they belong to the run, not to the host.
 pub(super) fn ask_run(run: &Run) -> String {
-    let mut ask = String::from("run");
-    for (name, value) in &run.env {
-        ask += &format!(" {name}={}", super::quote(value));
-    }
-    if let Some(user) = &run.user {
-        ask += &format!(" as {user}:");
-    }
-    ask += " ";
-    ask += &run.line();
+    let mut words = vec!["run".to_owned()];
+    words.extend(run.env.iter().map(|(name, value)| format!("{name}={}", super::quote(value))));
+    words.extend(run.user.iter().map(|user| format!("as {user}:")));
+    words.push(run.line());
     if !run.stdin.is_empty() {
-        ask += &format!(" <<< {}", String::from_utf8_lossy(&run.stdin));
+        words.push(format!("<<< {}", String::from_utf8_lossy(&run.stdin)));
     }
-    ask
+    words.join(" ")
 }
 
 pub(super) fn ask_connect(peer: &Peer, words: &[u8]) -> String {

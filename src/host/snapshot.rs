@@ -253,9 +253,8 @@ fn flat(directory: &Path, names: &[String]) -> (BTreeMap<String, Content>, Optio
 
 fn is_log(name: &str) -> bool {
     let names = ["mail", "syslog", "messages", "journal", "postfix"];
-    !name.ends_with(".json")
-        && !name.ends_with(".cf")
-        && !name.ends_with(".md")
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    !["json", "cf", "md"].contains(&ending)
         && (names.iter().any(|n| name.starts_with(n)) || name.contains(".log") || name.ends_with("log"))
 }
 

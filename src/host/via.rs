@@ -34,7 +34,7 @@ pub struct Via {
     files: Mutex<HashMap<String, (Instant, Vec<u8>)>>,
     switch: OnceLock<Switch>,
     /// where ssh keeps the socket of its shared connection
-    _sockets: Option<tempfile::TempDir>,
+    sockets: Option<tempfile::TempDir>,
 }
 
 type Directory = HashMap<String, Stat>;
@@ -67,7 +67,7 @@ impl Via {
             directories: Mutex::default(),
             files: Mutex::default(),
             switch: OnceLock::new(),
-            _sockets: None,
+            sockets: None,
         };
         if let Some(at) = ssh {
             via.share_connection(at);
@@ -88,8 +88,8 @@ impl Via {
         let local = ["chroot", "nsenter", "unshare", "sudo", "env"];
         let first = Path::new(&via.prefix[0]).file_name().and_then(|n| n.to_str()).unwrap_or_default();
         if via.quoted || !local.contains(&first) {
-            let works = via.run(&Run::new("timeout", &["5", "true"])).is_ok_and(|ran| ran.ok());
-            via.timeout = works.then(|| "timeout".to_owned());
+            let limits = via.run(&Run::new("timeout", &["5", "true"])).is_ok_and(|ran| ran.ok());
+            via.timeout = limits.then(|| "timeout".to_owned());
         }
         Ok(via)
     }
@@ -102,10 +102,11 @@ impl Via {
             options.push("ControlMaster=auto".to_owned());
             options.push(format!("ControlPath={}/%C", directory.path().display()));
             options.push("ControlPersist=60".to_owned());
-            self._sockets = Some(directory);
+            self.sockets = Some(directory);
         }
-        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]);
-        self.prefix.splice(at + 1..at + 1, options);
+        let rest = self.prefix.split_off(at + 1);
+        self.prefix.extend(options.into_iter().flat_map(|option| ["-o".to_owned(), option]));
+        self.prefix.extend(rest);
     }
 
     /// The whole command of this machine.
@@ -152,14 +153,14 @@ impl Via {
             }
         });
         let ids = (format!("--reuid={}", user.uid), format!("--regid={}", user.gid));
-        let words: Vec<&str> = match switch {
+        let switching: Vec<&str> = match switch {
             Switch::Setpriv => vec!["setpriv", &ids.0, &ids.1, "--init-groups", "--"],
             Switch::Runuser => vec!["runuser", "-u", name, "--"],
             // `env` in place of the shell: su gives it the words as they are.
             Switch::Su => vec!["su", "-s", "/usr/bin/env", name, "--"],
             Switch::Nothing => return Err(Trouble::NotCollected),
         };
-        Ok(words.into_iter().map(str::to_owned).collect())
+        Ok(switching.into_iter().map(str::to_owned).collect())
     }
 
     /// Runs a small tool and takes its complaint for the answer where it fails.
@@ -371,7 +372,7 @@ impl Host for Via {
         self.ask("head", &["-c", "1", path], 16)?;
         let start = format!("+{}", offset + 1);
         let run = if offset == 0 { Run::new("cat", &[path]) } else { Run::new("tail", &["-c", &start, path]) };
-        self.stream(&run.limit(Duration::from_secs(60)))
+        self.stream(&run.limit(Duration::from_mins(1)))
     }
     fn list(&self, path: &str) -> Answer<Vec<String>> {
         let whole = if one_by_one(path) { Err(Trouble::NotCollected) } else { self.directory(path) };
