@@ -118,18 +118,29 @@ fn read(path: &Path, trust: Trust) -> Result<String, (&'static str, String)> {
         return Err((UNREADABLE, format!("it is larger than {LARGEST} bytes")));
     }
     if trust == Trust::Needed && nix::unistd::geteuid().is_root() {
-        let real = fs::canonicalize(path).map_err(unreadable)?;
-        let dir = real.parent().unwrap_or(Path::new("/"));
-        let dir_metadata = fs::metadata(dir).map_err(unreadable)?;
-        let reason = unsafe_because(&metadata, "it")
-            .or_else(|| unsafe_because(&dir_metadata, &format!("its directory {}", dir.display())));
-        if let Some(reason) = reason {
+        if let Some(reason) = unsafe_because(&metadata, "it").or_else(|| unsafe_place(path)) {
             return Err((UNSAFE, reason));
         }
     }
     let mut bytes = Vec::new();
     file.take(LARGEST).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Why somebody else could put another file at this path, if somebody could: by way of a directory above it, or
+/// of the directory of a symbolic link to it.
+fn unsafe_place(path: &Path) -> Option<String> {
+    let real = fs::canonicalize(path).ok();
+    let beside_link = path.parent().map(|dir| if dir == Path::new("") { Path::new(".") } else { dir });
+    let beside_link = beside_link.and_then(|dir| fs::canonicalize(dir).ok()).map(|dir| dir.join("x"));
+    [real, beside_link].into_iter().flatten().find_map(|path| {
+        path.ancestors().skip(1).enumerate().find_map(|(above, dir)| {
+            let metadata = fs::metadata(dir).ok()?;
+            // Further up, the sticky bit keeps others from renaming what is not theirs (/tmp).
+            let sticky = above > 0 && metadata.uid() == 0 && metadata.mode() & 0o1000 != 0;
+            if sticky { None } else { unsafe_because(&metadata, &format!("its directory {}", dir.display())) }
+        })
+    })
 }
 
 /// Why something can be written by others than root, if it can.
@@ -194,5 +205,17 @@ mod tests {
         std::os::unix::fs::chown(&file, Some(0), None).unwrap();
         mode(dir.path(), 0o1777);
         assert_eq!(refused(dir.path()), ["its directory DIR is writable by everybody (mode 1777)"]);
+        mode(dir.path(), 0o755);
+        assert!(refused(dir.path()).is_empty());
+        let inner = dir.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        std::os::unix::fs::symlink("../site.toml", inner.join("link.toml")).unwrap();
+        assert!(refused(&inner).is_empty());
+        mode(dir.path(), 0o777);
+        let inside = refused(&inner);
+        assert!(inside[0].contains("writable by everybody (mode 0777)"), "{inside:?}");
+        mode(dir.path(), 0o755);
+        mode(&inner, 0o777);
+        assert_eq!(refused(&inner), ["its directory DIR is writable by everybody (mode 0777)"]);
     }
 }
