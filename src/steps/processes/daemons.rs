@@ -230,7 +230,7 @@ fn resources(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) {
         let mut near = |limit: &str, used: Option<i64>, maximum: Option<i64>| {
             if let (Some(used), Some(maximum)) = (used, maximum)
                 && maximum > 0
-                && used * 10 >= maximum * 9
+                && used.saturating_mul(10) >= maximum.saturating_mul(9)
             {
                 let mut seen = Observation::now("limit-near")
                     .of_instance(&instance.name)
