@@ -1,8 +1,11 @@
 //! What is found out about a host before anything is judged.
 
+use std::io::Read;
+use std::time::{Duration, Instant};
+
 use postdoctor::discover::{Options, Server, discover};
 use postdoctor::evidence::Value;
-use postdoctor::host::{Host, Live, Recording, Snapshot, Trouble};
+use postdoctor::host::{Host, Live, Recording, Run, Snapshot, Trouble, Via};
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -95,4 +98,47 @@ fn this_machine_and_its_replay() {
     assert_eq!(settings(&replay), settings(&live));
     assert_eq!(replay.facts.get("host.memory_mb"), live.facts.get("host.memory_mb"));
     assert_eq!(snapshot.read("/etc/never-asked", 9), Err(Trouble::NotCollected));
+}
+
+/// This machine with its Postfix replaced by a script; needs the right to make a private mount.
+fn with_fake_postconf(script: &str, body: impl FnOnce(&Server<'_>)) {
+    if Live.euid() != 0 {
+        return;
+    }
+    let directory = folder(&[("postconf", script)]);
+    let place = directory.path().join("postconf");
+    std::fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mount = format!("mount --bind {} /usr/sbin/postconf && echo $$ && exec sleep 40", place.display());
+    let run = Run::new("unshare", &["-m", "--propagation", "private", "sh", "-c", &mount]);
+    let Ok(mut inside) = Live.stream(&run) else { return };
+    let mut pid = [0; 32];
+    let n = inside.read(&mut pid).unwrap_or(0);
+    let pid = String::from_utf8_lossy(&pid[..n]).trim().to_owned();
+    if pid.is_empty() {
+        return;
+    }
+    let host = Via::open(&format!("nsenter -t {pid} -m")).unwrap();
+    body(&discover(&host, &Options::default()));
+}
+
+#[test]
+fn a_broken_postconf_leaves_the_files() {
+    let script = "#!/bin/sh\necho 'postconf: error while loading shared libraries: libx.so' >&2\nexit 127\n";
+    with_fake_postconf(script, |server| {
+        let instance = &server.instances[0];
+        assert!(instance.config_known && instance.postconf.is_none());
+        assert!(instance.config.version.is_some());
+        let said = server.not_checked.iter().find(|n| n.why.contains("shared libraries")).unwrap();
+        assert!(said.settle.as_deref().unwrap().contains("postconf"));
+    });
+}
+
+#[test]
+fn a_hanging_postconf_does_not_hang_the_run() {
+    let start = Instant::now();
+    with_fake_postconf("#!/bin/sh\nsleep 64\n", |server| {
+        assert!(server.instances[0].config_known);
+        assert!(server.not_checked.iter().any(|n| n.why == "timed out"));
+    });
+    assert!(start.elapsed() < Duration::from_secs(25));
 }

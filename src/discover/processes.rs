@@ -30,7 +30,14 @@ fn by_proc(host: &dyn Host) -> Option<Vec<Process>> {
     if pids.first() != Some(&1) {
         return None;
     }
+    // Process 1 is in the namespace of the host. Processes of containers show up beside it: a Postfix in one of
+    // them is not the one that is examined, although its paths look the same.
+    let space = |pid: u32| host.read_link(&format!("/proc/{pid}/ns/pid")).ok();
+    let ours = space(1);
     let one = |pid: u32| {
+        if ours.is_some() && space(pid).is_some_and(|theirs| Some(theirs) != ours) {
+            return None;
+        }
         let stat = Stat::parse(&text(host, &format!("/proc/{pid}/stat"))?)?;
         let arguments = host.read(&format!("/proc/{pid}/cmdline"), 16 << 10).unwrap_or_default();
         let status = text(host, &format!("/proc/{pid}/status")).unwrap_or_default();
@@ -97,17 +104,18 @@ impl Stat {
 }
 
 fn by_ps(host: &dyn Host) -> Option<Vec<Process>> {
-    let ran = host.run(&Run::new("ps", &["-eww", "-o", "pid=,ppid=,uid=,stat=,etimes=,args="])).ok()?;
+    let ran = host.run(&Run::new("ps", &["-eww", "-o", "pid=,ppid=,uid=,pidns=,stat=,etimes=,args="])).ok()?;
     let now = host.now().ok().map(Timestamp::as_second);
     let line = |line: &str| {
         let mut columns = line.split_ascii_whitespace();
         let mut number = || columns.next()?.parse::<i64>().ok();
         let (pid, parent, uid) = (number()? as u32, number()? as u32, number()? as u32);
+        let space = columns.next()?.to_owned();
         let state = columns.next()?.chars().next()?;
         let elapsed: i64 = columns.next()?.parse().ok()?;
         let args: Vec<String> = columns.map(str::to_owned).collect();
         let program = args.first()?.rsplit('/').next()?;
-        Some(Process {
+        let process = Process {
             pid,
             ppid: parent,
             uid,
@@ -116,9 +124,14 @@ fn by_ps(host: &dyn Host) -> Option<Vec<Process>> {
             started: now.and_then(|now| Timestamp::from_second(now - elapsed).ok()),
             root: None,
             args,
-        })
+        };
+        Some((process, space))
     };
-    let found: Vec<Process> = ran.out().lines().filter_map(line).take(MOST).collect();
+    let all: Vec<(Process, String)> = ran.out().lines().filter_map(line).take(MOST).collect();
+    let ours = all.iter().find(|(p, _)| p.pid == 1).map(|(_, space)| space.clone());
+    // A dash stands where we may not look.
+    let here = |space: &String| ours.as_ref().is_none_or(|ours| ours == "-" || space == "-" || space == ours);
+    let found: Vec<Process> = all.into_iter().filter(|(_, space)| here(space)).map(|(p, _)| p).collect();
     (ran.ok() && found.iter().any(|p| p.pid == 1)).then_some(found)
 }
 
