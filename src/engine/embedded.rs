@@ -11,19 +11,24 @@ macro_rules! embed {
 /// Name below `playbooks/` and text of each file. Rules of equal priority are tried in this order.
 pub static FILES: &[(&str, &str)] = embed![
     "debug-readme.toml",
+    "rules/chroot.toml",
     "rules/content-filter.toml",
+    "rules/crash.toml",
     "rules/dns.toml",
     "rules/lookup-tables.toml",
     "rules/loops.toml",
     "rules/master.toml",
     "rules/milter.toml",
+    "rules/network-state.toml",
     "rules/network.toml",
     "rules/permissions.toml",
     "rules/policy.toml",
     "rules/process.toml",
+    "rules/processes.toml",
     "rules/relay.toml",
     "rules/resources.toml",
     "rules/sasl.toml",
+    "rules/systemd.toml",
     "rules/tls.toml",
 ];
 
