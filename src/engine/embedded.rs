@@ -12,11 +12,15 @@ macro_rules! embed {
 pub static FILES: &[(&str, &str)] = embed![
     "debug-readme.toml",
     "rules/chroot.toml",
+    "rules/config.toml",
     "rules/content-filter.toml",
     "rules/crash.toml",
+    "rules/disk.toml",
     "rules/dns.toml",
+    "rules/files.toml",
     "rules/lookup-tables.toml",
     "rules/loops.toml",
+    "rules/master-cf.toml",
     "rules/master.toml",
     "rules/milter.toml",
     "rules/network-state.toml",
@@ -25,10 +29,12 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/policy.toml",
     "rules/process.toml",
     "rules/processes.toml",
+    "rules/relay-config.toml",
     "rules/relay.toml",
     "rules/resources.toml",
     "rules/sasl.toml",
     "rules/systemd.toml",
+    "rules/tables.toml",
     "rules/tls.toml",
 ];
 

@@ -2,8 +2,7 @@
 
 use super::look::{Look, Place, entry};
 use crate::evidence::{Evidence, Observation};
-use crate::postfix::main_cf::Setting;
-use crate::postfix::parameters;
+use crate::postfix::unused;
 
 pub(super) fn observe(look: &Look<'_>) {
     unknown(look);
@@ -47,122 +46,68 @@ pub(super) fn area_of(name: &str) -> &'static str {
     }
 }
 
-fn place_of(look: &Look<'_>, setting: &Setting) -> Place {
-    Place {
-        file: look.config.main.file.clone(),
-        line: Some(setting.line),
-        text: format!("{} = {}", setting.name, setting.value),
-        ..Place::default()
+/// The line of an `-o` or of a setting.
+fn line_of(look: &Look<'_>, service: Option<usize>, line: u64, name: &str, value: &str) -> Place {
+    let service = service.and_then(|index| look.config.master.services.get(index));
+    match service {
+        Some(service) => Place {
+            file: look.config.master.file.clone(),
+            line: Some(line),
+            entry: entry(service),
+            service: service.name.clone(),
+            text: format!("-o {name}={value}"),
+        },
+        None => Place {
+            file: look.config.main.file.clone(),
+            line: Some(line),
+            text: format!("{name} = {value}"),
+            ..Place::default()
+        },
     }
 }
 
 fn unknown(look: &Look<'_>) {
-    let config = look.config;
-    let referred = referred_names(look);
-    // What Postfix itself says counts more than our table: `unused parameter: NAME=VALUE`.
-    let said = |name: &str| {
-        look.instance.postconf_complaints.iter().find(|c| c.contains(&format!("unused parameter: {name}=")))
-    };
-    let asked = look.instance.postconf.is_some();
-    let report = |name: &str, value: &str, place: Place| {
-        let complaint = said(name);
-        if complaint.is_none() && (asked || parameters::known(name, config.version) || is_service_parameter(look, name))
-        {
-            return;
-        }
-        if complaint.is_none() && referred.iter().any(|r| r == name) {
-            return;
-        }
-        let nearest = parameters::nearest(name).filter(|n| *n != name).unwrap_or_default();
-        let area = area_of(if nearest.is_empty() { name } else { nearest });
-        let mut seen = Observation::now("parameter-unknown")
-            .with("name", name)
-            .with("value", value)
-            .with("nearest", nearest)
-            .with("area", area);
-        seen = place.mark(seen);
+    for found in unused::unused_parameters(look.config) {
+        // What Postfix itself says counts more than our table: `unused parameter: NAME=VALUE`.
+        let wanted = format!("unused parameter: {}=", found.name);
+        let complaint = look.instance.postconf_complaints.iter().find(|c| c.contains(&wanted));
+        let place = line_of(look, found.service, found.line, &found.name, &found.value);
+        let nearest = found.did_you_mean.as_deref().unwrap_or_default();
+        let other_release = found.other_release.map_or_else(String::new, |parameter| match parameter.until {
+            Some(until) => format!("up to {}.{}", until.major, until.minor),
+            None => format!("{}.{} and later", parameter.since.major, parameter.since.minor),
+        });
+        let mut seen = place.mark(
+            Observation::now("parameter-unknown")
+                .with("name", found.name.as_str())
+                .with("value", found.value.as_str())
+                .with("nearest", nearest)
+                .with("other_release", other_release)
+                .with("area", area_of(if nearest.is_empty() { &found.name } else { nearest })),
+        );
         if let Some(complaint) = complaint {
             seen = seen.seen(Evidence::new("postconf", complaint));
         }
         look.emit(seen);
-    };
-    for setting in &config.main.settings {
-        report(&setting.name, &setting.value, place_of(look, setting));
     }
-    for service in &config.master.services {
-        for given in &service.overrides {
-            let place = Place {
-                file: config.master.file.clone(),
-                line: Some(given.line),
-                entry: entry(service),
-                service: service.name.clone(),
-                text: format!("-o {}={}", given.name, given.value),
-            };
-            report(&given.name, &given.value, place);
-        }
+    for found in unused::undefined_names(look.config) {
+        let value = found
+            .service
+            .and_then(|i| look.config.master.services.get(i))
+            .and_then(|s| s.override_of(&found.used_in).map(|o| o.value.clone()))
+            .or_else(|| look.config.main.get(&found.used_in).map(|s| s.value.clone()))
+            .unwrap_or_default();
+        let place = line_of(look, found.service, found.line, &found.used_in, &value);
+        look.emit(
+            place.mark(
+                Observation::now("name-undefined")
+                    .with("name", found.name.as_str())
+                    .with("parameter", found.used_in.as_str())
+                    .with("nearest", found.did_you_mean.as_deref().unwrap_or_default())
+                    .with("area", area_of(&found.used_in)),
+            ),
+        );
     }
-}
-
-/// All `$name`s in any value, and names that tables and classes define.
-fn referred_names(look: &Look<'_>) -> Vec<String> {
-    let mut names = Vec::new();
-    let values = look.config.main.settings.iter().map(|s| s.value.as_str()).chain(
-        look.config
-            .master
-            .services
-            .iter()
-            .flat_map(|s| s.overrides.iter().map(|o| o.value.as_str()).chain(s.args.iter().map(String::as_str))),
-    );
-    for value in values {
-        for part in value.split('$').skip(1) {
-            let part = part.trim_start_matches(['{', '(']);
-            let name: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            names.push(name);
-        }
-    }
-    names.extend(look.items("smtpd_restriction_classes"));
-    names
-}
-
-/// Parameters that exist because a service or a database table of that name does: `dovecot_time_limit`,
-/// `ldapusers_server_host`.
-fn is_service_parameter(look: &Look<'_>, name: &str) -> bool {
-    let by_service = look.config.master.services.iter().any(|s| {
-        let stem = s.name.replace(['-', '.'], "_");
-        name.strip_prefix(stem.as_str()).or_else(|| name.strip_prefix(s.name.as_str())).is_some_and(|rest| {
-            [
-                "_destination_concurrency_limit",
-                "_destination_concurrency_positive_feedback",
-                "_destination_concurrency_negative_feedback",
-                "_destination_concurrency_failed_cohort_limit",
-                "_destination_rate_delay",
-                "_destination_recipient_limit",
-                "_initial_destination_concurrency",
-                "_delivery_slot_cost",
-                "_delivery_slot_discount",
-                "_delivery_slot_loan",
-                "_minimum_delivery_slots",
-                "_extra_recipient_limit",
-                "_recipient_limit",
-                "_recipient_refill_delay",
-                "_recipient_refill_limit",
-                "_time_limit",
-                "_transport_rate_delay",
-            ]
-            .contains(&rest)
-        })
-    });
-    let by_table = look.config.main.settings.iter().any(|s| {
-        s.value.split([',', ' ', '\t', '{', '}']).any(|word| {
-            word.rsplit_once(':').is_some_and(|(ty, table)| {
-                ["ldap", "mysql", "pgsql", "sqlite", "memcache", "mongodb"].iter().any(|t| ty.ends_with(t))
-                    && !table.starts_with('/')
-                    && !table.is_empty()
-                    && name.starts_with(&format!("{table}_"))
-            })
-        })
-    });
-    by_service || by_table
 }
 
 fn twice_in_main(look: &Look<'_>) {

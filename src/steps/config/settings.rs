@@ -1,7 +1,7 @@
 //! Each setting by itself, for rules that judge one value; and values that Postfix cannot use as they stand:
-//! undefined `$name`s, values that refer to themselves, a word where a number belongs.
+//! values that refer to themselves, a word where a number belongs.
 
-use super::look::{Look, Use, nearest};
+use super::look::{Look, Use};
 use crate::evidence::Observation;
 use crate::postfix::parameters;
 
@@ -9,7 +9,7 @@ pub(super) fn observe(look: &Look<'_>) {
     for used in look.uses() {
         setting(look, &used);
         number(look, &used);
-        undefined(look, &used);
+        cycle(look, &used);
         dns_lists(look, &used);
     }
 }
@@ -141,89 +141,14 @@ pub(super) fn seconds(value: &str, default_unit: char) -> Option<i64> {
     digits.parse::<i64>().ok()?.checked_mul(factor)
 }
 
-fn undefined(look: &Look<'_>, used: &Use) {
+fn cycle(look: &Look<'_>, used: &Use) {
     if used.cycle {
-        let seen =
-            Observation::now("value-cycle").with("parameter", used.name.as_str()).with("value", used.raw.as_str());
+        let seen = Observation::now("value-cycle")
+            .with("parameter", used.name.as_str())
+            .with("value", used.raw.as_str());
         look.emit(used.place.mark_main(seen));
     }
-    if LITERAL_DOLLAR.contains(&used.name.as_str()) {
-        return;
-    }
-    for name in &used.undefined {
-        // Macros that daemons fill in at run time, and those of a milter, are no parameters.
-        if RUN_TIME.contains(&name.as_str()) || name.chars().all(|c| c.is_ascii_digit()) {
-            continue;
-        }
-        let known = parameters::nearest(name)
-            .or_else(|| nearest(name, look.config.main.settings.iter().map(|s| s.name.as_str()).filter(|n| n != name)));
-        let seen = Observation::now("name-undefined")
-            .with("name", name.as_str())
-            .with("parameter", used.name.as_str())
-            .with("nearest", known.unwrap_or_default());
-        look.emit(used.place.mark(seen));
-    }
 }
-
-/// Parameters in which a daemon, not the configuration, replaces `$name`.
-const LITERAL_DOLLAR: &[&str] = &[
-    "default_rbl_reply",
-    "rbl_reply_maps",
-    "debugger_command",
-    "import_environment",
-    "export_environment",
-    "smtpd_reject_footer",
-    "postscreen_reject_footer",
-    "mailbox_command",
-    "forward_path",
-    "luser_relay",
-];
-
-/// Names that are filled in at run time.
-const RUN_TIME: &[&str] = &[
-    "stress",
-    "user",
-    "home",
-    "shell",
-    "recipient",
-    "extension",
-    "domain",
-    "local",
-    "sender",
-    "mailbox",
-    "nexthop",
-    "size",
-    "queue_id",
-    "original_recipient",
-    "client_address",
-    "client_hostname",
-    "client_helo",
-    "client_port",
-    "client_protocol",
-    "sasl_method",
-    "sasl_sender",
-    "sasl_username",
-    "envid",
-    "process_id",
-    "process_name",
-    "server_name",
-    "server_address",
-    "server_port",
-    "client",
-    "client_name",
-    "helo_name",
-    "rbl_domain",
-    "rbl_class",
-    "rbl_code",
-    "rbl_reason",
-    "rbl_txt",
-    "rbl_what",
-    "ccert_subject",
-    "j",
-    "v",
-    "_",
-    "delay_dotcrlf_workaround_cutoff",
-];
 
 fn dns_lists(look: &Look<'_>, used: &Use) {
     let postscreen = used.name == "postscreen_dnsbl_sites";
