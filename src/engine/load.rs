@@ -46,29 +46,36 @@ pub fn load(files: &[SourceFile]) -> (Knowledge, Vec<Diagnostic>) {
     sheets.sort_by_key(|sheet| sheet.problems.file.layer);
     let mut knowledge = Knowledge::default();
     let mut diagnostics = Vec::new();
+    // Where the next new rule goes: those of a higher layer stand before those of a lower one, so that of two
+    // rules that match the same log line the administrator's wins.
+    let (mut layer, mut place) = (0, 0);
     for mut sheet in sheets {
+        if sheet.problems.file.layer != layer {
+            (layer, place) = (sheet.problems.file.layer, 0);
+        }
         sheet.problems.found.sort_by_key(|diagnostic| diagnostic.span.as_ref().map_or(0, |span| span.start));
         let usable = sheet.problems.found.is_empty() || sheet.problems.file.layer == 0;
         diagnostics.append(&mut sheet.problems.found);
         if usable {
-            merge(&mut knowledge, sheet.playbook, sheet.steps, sheet.rules);
+            merge_rules(&mut knowledge, &mut place, sheet.rules);
+            merge_playbook(&mut knowledge, sheet.playbook, sheet.steps);
         }
     }
     (knowledge, diagnostics)
 }
 
-fn merge(
-    knowledge: &mut Knowledge,
-    playbook: Option<Draft<Playbook>>,
-    steps: Vec<Draft<Step>>,
-    rules: Vec<Draft<Rule>>,
-) {
+fn merge_rules(knowledge: &mut Knowledge, place: &mut usize, rules: Vec<Draft<Rule>>) {
     for rule in rules.into_iter().filter(|rule| rule.sound).map(|rule| rule.entry) {
-        match knowledge.rules.iter_mut().find(|old| old.id == rule.id) {
-            Some(old) => *old = rule,
-            None => knowledge.rules.push(rule),
+        if let Some(old) = knowledge.rules.iter_mut().find(|old| old.id == rule.id) {
+            *old = rule;
+        } else {
+            knowledge.rules.insert(*place, rule);
+            *place += 1;
         }
     }
+}
+
+fn merge_playbook(knowledge: &mut Knowledge, playbook: Option<Draft<Playbook>>, steps: Vec<Draft<Step>>) {
     let Some(playbook) = playbook.filter(|playbook| playbook.sound).map(|playbook| playbook.entry) else { return };
     let at = knowledge.playbooks.iter().position(|old| old.id == playbook.id).unwrap_or_else(|| {
         knowledge.playbooks.push(Playbook { steps: Vec::new(), ..playbook.clone() });

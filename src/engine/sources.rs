@@ -117,10 +117,11 @@ fn read(path: &Path, trust: Trust) -> Result<String, (&'static str, String)> {
     if metadata.len() > LARGEST {
         return Err((UNREADABLE, format!("it is larger than {LARGEST} bytes")));
     }
-    if trust == Trust::Needed && nix::unistd::geteuid().is_root() {
-        if let Some(reason) = unsafe_because(&metadata, "it").or_else(|| unsafe_place(path)) {
-            return Err((UNSAFE, reason));
-        }
+    if trust == Trust::Needed
+        && nix::unistd::geteuid().is_root()
+        && let Some(reason) = unsafe_because(&metadata, "it").or_else(|| unsafe_place(path))
+    {
+        return Err((UNSAFE, reason));
     }
     let mut bytes = Vec::new();
     file.take(LARGEST).read_to_end(&mut bytes).map_err(unreadable)?;
