@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start programs")]
 
 mod bad_input;
+mod demo;
 mod discover;
 mod host;
 mod hosts;

@@ -26,8 +26,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
                 }
             }
         } else if let Some(kind) = steps::KINDS.iter().find(|k| k.name == step.kind) {
-            for touched in kind.touches {
-                writeln!(out, "    touches  {touched}")?;
+            for (index, touched) in kind.touches.iter().enumerate() {
+                writeln!(out, "    {:<7}  {touched}", if index == 0 { "touches" } else { "" })?;
             }
         }
         match run::reason_to_skip(step, &server, opened.options.allowed) {
