@@ -127,7 +127,7 @@ fn a_log_on_standard_input_may_be_anything() {
     let said = with_input(&["--auto", "--format", "json", "--log", "-"], REFUSED.as_bytes());
     assert!(said.stdout.contains("8891"), "{}", said.stderr);
     with_input(&["--auto", "--log", "-"], b"\0\0\0\0");
-    with_input(&["logs", "-"], &[0xff; 70_000]);
+    with_input(&["logs", "-"], &b"\xff".repeat(70_000));
 }
 
 #[test]

@@ -143,9 +143,8 @@ pub(super) fn seconds(value: &str, default_unit: char) -> Option<i64> {
 
 fn cycle(look: &Look<'_>, used: &Use) {
     if used.cycle {
-        let seen = Observation::now("value-cycle")
-            .with("parameter", used.name.as_str())
-            .with("value", used.raw.as_str());
+        let seen =
+            Observation::now("value-cycle").with("parameter", used.name.as_str()).with("value", used.raw.as_str());
         look.emit(used.place.mark_main(seen));
     }
 }
