@@ -29,7 +29,16 @@ pub fn render(text: &str, names: &dyn Names) -> Rendered {
 
 /// Fills in a command that somebody will paste into a shell. Values come from logs that strangers write, so
 /// each is quoted as its place in the command needs.
+///
+/// A line that is nothing but one placeholder is a whole command that a step or probe has put together: its words
+/// stay words, as long as a shell sees nothing but words in it.
 pub fn render_command(text: &str, names: &dyn Names) -> Rendered {
+    if let [Piece::Name { name, .. }] = pieces(text).as_slice()
+        && let Some(Value::Text(command)) = names.get(name)
+        && only_words(&command)
+    {
+        return Rendered { text: command, unknown: Vec::new() };
+    }
     fill(text, names, |value, before| {
         let shell = Quotes::at_end_of(before);
         match value {
@@ -37,6 +46,10 @@ pub fn render_command(text: &str, names: &dyn Names) -> Rendered {
             other => shell.protect(&printable(&other.to_string())),
         }
     })
+}
+
+fn only_words(command: &str) -> bool {
+    !command.is_empty() && command.chars().all(|c| c.is_ascii_alphanumeric() || "@%+=:,./_- ".contains(c))
 }
 
 fn fill(text: &str, names: &dyn Names, show: impl Fn(&Value, &str) -> String) -> Rendered {
