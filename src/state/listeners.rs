@@ -97,14 +97,24 @@ fn parse_ss_unix(line: &str) -> Option<UnixListener> {
     Some(UnixListener { path: path.to_owned(), process, pid })
 }
 
-/// `users:(("master",pid=455,fd=13),("smtpd",pid=9,fd=6))`: the first.
+/// `users:(("smtpd",pid=460,fd=6),("master",pid=455,fd=13))`: children have inherited the socket of the one that
+/// opened it, which is master here; of others the oldest.
 fn user(line: &str) -> (Option<String>, Option<u32>) {
-    let Some((_, users)) = line.split_once("users:((\"") else { return (None, None) };
-    let name = users.split('"').next().map(str::to_owned);
-    let pid = users
-        .split_once("pid=")
-        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()));
-    (name, pid)
+    let Some((_, users)) = line.split_once("users:(") else { return (None, None) };
+    let mut all: Vec<(u32, &str)> = users
+        .split("(\"")
+        .skip(1)
+        .filter_map(|entry| {
+            let (name, rest) = entry.split_once('"')?;
+            let digits = rest.split_once("pid=")?.1.split(|c: char| !c.is_ascii_digit()).next()?;
+            Some((digits.parse().ok()?, name))
+        })
+        .collect();
+    all.sort_unstable();
+    match all.iter().find(|(_, name)| *name == "master").or(all.first()) {
+        Some((pid, name)) => (Some((*name).to_owned()), Some(*pid)),
+        None => (None, None),
+    }
 }
 
 fn from_proc(found: crate::discover::Listener) -> Option<Listener> {
@@ -123,6 +133,8 @@ mod tests {
         let l = parse_ss(r#"LISTEN 0 100 0.0.0.0:25 0.0.0.0:* users:(("master",pid=455,fd=13))"#).unwrap();
         assert_eq!((l.port, l.process.as_deref(), l.pid), (25, Some("master"), Some(455)));
         assert!(l.takes("127.0.0.1".parse().unwrap()) && !l.takes("::1".parse().unwrap()));
+        let l = parse_ss(r#"LISTEN 0 1 *:25 *:* users:(("smtpd",pid=9,fd=6),("master",pid=455,fd=13))"#).unwrap();
+        assert_eq!((l.process.as_deref(), l.pid), (Some("master"), Some(455)));
         let l = parse_ss("LISTEN 0 128 *:80 *:*").unwrap();
         assert!(l.takes("::1".parse().unwrap()) && l.takes("10.0.0.1".parse().unwrap()));
         let l = parse_ss("LISTEN 0 32 [fe80::1%eth0]:53 [::]:*").unwrap();
