@@ -129,6 +129,10 @@ pub fn discover<'h>(host: &'h dyn Host, options: &Options) -> Server<'h> {
     instances::find_masters(host, &mut found.instances, processes.as_deref());
     let configs: Vec<&Config> = found.instances.iter().map(|i| &i.config).collect();
     let logs = crate::logs::source::find(host, &configs, &options.logs);
+    // An empty folder holds no Postfix that could be well or ill.
+    if host.kind() == HostKind::Snapshot && logs.sources.is_empty() {
+        found.instances.retain(|i| i.config_known || !i.config.master.services.is_empty());
+    }
     if found.instances.iter().any(|i| i.config.version.is_none()) {
         let version = version::of_log(host, &logs.sources);
         for instance in &mut found.instances {

@@ -30,18 +30,14 @@ fn by_proc(host: &dyn Host) -> Option<Vec<Process>> {
     if pids.first() != Some(&1) {
         return None;
     }
-    // Process 1 is in the namespace of the host. Processes of containers show up beside it: a Postfix in one of
-    // them is not the one that is examined, although its paths look the same.
-    let space = |pid: u32| host.read_link(&format!("/proc/{pid}/ns/pid")).ok();
-    let ours = space(1);
     let one = |pid: u32| {
-        if ours.is_some() && space(pid).is_some_and(|theirs| Some(theirs) != ours) {
-            return None;
-        }
         let stat = Stat::parse(&text(host, &format!("/proc/{pid}/stat"))?)?;
         let arguments = host.read(&format!("/proc/{pid}/cmdline"), 16 << 10).unwrap_or_default();
         let status = text(host, &format!("/proc/{pid}/status")).unwrap_or_default();
         let args: Vec<String> = words(&arguments);
+        if is_elsewhere(&status) {
+            return None;
+        }
         Some(Process {
             pid,
             ppid: stat.ppid,
@@ -73,6 +69,13 @@ fn words(cmdline: &[u8]) -> Vec<String> {
 
 fn effective_uid(status: &str) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Processes of containers show up beside those of the host: they have a second number, that in their own
+/// namespace. A Postfix in there is not the one that is examined, although its paths look the same.
+fn is_elsewhere(status: &str) -> bool {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| numbers.split_ascii_whitespace().count() > 1)
 }
 
 /// The kernel cuts names after 15 bytes.
@@ -172,6 +175,9 @@ fn by_status(text: &str, arguments: &HashMap<u32, Vec<String>>) -> Vec<Process> 
         ) else {
             continue;
         };
+        if is_elsewhere(&block) {
+            continue;
+        }
         let args = arguments.get(&pid).cloned().unwrap_or_default();
         let state = field("State").and_then(|s| s.chars().next()).unwrap_or('?');
         let name = full_name(name, &args);
@@ -194,7 +200,8 @@ mod tests {
 
     #[test]
     fn blocks_of_status() {
-        let text = "Name:\tmaster\nState:\tS (sleeping)\nPid:\t9\nPPid:\t1\nUid:\t0\t101\t0\t0\nName:\tx\nPid:\t?\n";
+        let text = "Name:\tmaster\nState:\tS (sleeping)\nPid:\t9\nPPid:\t1\nUid:\t0\t101\t0\t0\nName:\tx\nPid:\t?\n\
+                    Name:\tqmgr\nPid:\t11\nPPid:\t9\nUid:\t0\t0\t0\t0\nNSpid:\t11\t3\n";
         let found = by_status(text, &HashMap::from([(9, vec!["/usr/lib/postfix/sbin/master".to_owned()])]));
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].pid, found[0].uid, found[0].name.as_str()), (9, 101, "master"));
