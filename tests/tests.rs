@@ -9,4 +9,5 @@ mod host;
 mod hosts;
 mod lab;
 mod logs;
+mod network;
 mod playbook;
