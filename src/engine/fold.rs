@@ -42,7 +42,9 @@ pub fn fold(hypotheses: Vec<Hypothesis<'_>>) -> Vec<Folded<'_>> {
 fn raise(top: &mut Hypothesis<'_>, explains: &[Hypothesis<'_>]) {
     let current = explains.iter().filter(|e| e.status == Status::Current);
     let Some(worst) = current.map(|e| e.severity).max() else { return };
-    if worst > Severity::Info && top.severity > Severity::Info {
+    // A setting that is harmless by itself, as `relayhost` without brackets, is not when it has a symptom.
+    let is_state = top.sighting.order.is_none() && top.cause.is_some();
+    if worst > Severity::Info && (top.severity > Severity::Info || is_state) {
         top.severity = top.severity.max(worst);
         if top.sighting.order.is_none() && top.cause.is_some() && top.confidence == Confidence::Likely {
             top.confidence = Confidence::Confirmed;
@@ -109,8 +111,19 @@ fn claims(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
 }
 
 fn scopes_meet(a: &Hypothesis<'_>, b: &Hypothesis<'_>) -> bool {
-    match (&a.sighting.scope.instance, &b.sighting.scope.instance) {
+    let instances = match (&a.sighting.scope.instance, &b.sighting.scope.instance) {
         (Some(a), Some(b)) => a == b,
+        _ => true,
+    };
+    instances && domains_meet(a, b)
+}
+
+/// What concerns one mail domain does not account for trouble of another.
+fn domains_meet(a: &Hypothesis<'_>, b: &Hypothesis<'_>) -> bool {
+    let domain =
+        |h: &Hypothesis<'_>| h.sighting.fields.get("domain").map(ToString::to_string).filter(|d| !d.is_empty());
+    match (domain(a), domain(b)) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(&b),
         _ => true,
     }
 }
