@@ -5,6 +5,7 @@
 mod bad_input;
 mod demo;
 mod discover;
+mod config_agreement;
 mod host;
 mod hosts;
 mod lab;

@@ -152,6 +152,8 @@ impl Config {
             return Some((setting.value.clone(), Source::MainCf(setting.line)));
         }
         match name {
+            // Each process has its own; what `postconf -d` told is that of postconf.
+            "process_id" | "process_name" | "service_name" => return None,
             // Derived from main.cf; what `postconf -d` told would be of another name.
             "mydomain" => {
                 let of_host = self.built_in.get("myhostname").filter(|_| !self.built_in.contains_key(name));

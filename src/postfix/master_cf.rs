@@ -28,14 +28,14 @@
 use super::Problem;
 use super::expand::balanced;
 use super::lines::{Logical, is_space, logical_lines};
-use super::main_cf::{excerpt, split_name_value};
+use super::main_cf::{excerpt, fold, split_name_value};
 
 /// An `-o name=value` of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
     /// parameter name
     pub name: String,
-    /// value
+    /// value as `postconf -P` shows it
     pub value: String,
     /// line where it stands
     pub line: u64,
@@ -148,14 +148,12 @@ impl Service {
         let mut options = true;
         let mut args = self.args.iter();
         while let Some(arg) = args.next() {
-            let value = if options && is_option(arg) {
-                takes_value(arg).then(|| args.next()).flatten()
-            } else {
-                options = false;
-                None
-            };
+            let first_argument = options && !is_option(arg);
+            options &= !first_argument;
+            let value = (options && takes_value(arg)).then(|| args.next()).flatten();
             line.push(' ');
-            if options {
+            // `postconf` forgets the braces of the first argument.
+            if options || first_argument {
                 line.push_str(arg)
             } else {
                 push_word(&mut line, arg)
@@ -336,7 +334,7 @@ impl MasterCf {
             };
             match split_name_value(&text) {
                 Ok((name, text)) => {
-                    service.overrides.push(Override { name: name.to_owned(), value: text.to_owned(), line: value.line })
+                    service.overrides.push(Override { name: name.to_owned(), value: fold(text), line: value.line })
                 }
                 Err(_) if queue.front().is_some_and(|t| t.text.starts_with('=')) => {}
                 Err(_) => self.problem(

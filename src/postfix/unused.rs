@@ -71,12 +71,12 @@ pub fn unused_parameters(config: &Config) -> Vec<Unused> {
 pub fn undefined_names(config: &Config) -> Vec<Undefined> {
     let names = Names::collect(config);
     let mut out = Vec::new();
-    let mut check = |parameter: &str, value: &str, service: Option<usize>, line: u64| {
+    let mut check = |parameter: &str, referred: Vec<String>, service: Option<usize>, line: u64| {
         if parameters::is_raw(parameter) {
             return;
         }
         let mut seen = HashSet::new();
-        for name in references(value) {
+        for name in referred {
             let local = service.is_some_and(|i| config.master.services[i].override_of(&name).is_some());
             let digits = name.bytes().all(|b| b.is_ascii_digit());
             if digits || local || config.is_set(&name) || names.known(&name) || !seen.insert(name.clone()) {
@@ -90,14 +90,31 @@ pub fn undefined_names(config: &Config) -> Vec<Undefined> {
         }
     };
     for setting in &config.main.settings {
-        check(&setting.name, &setting.value, None, setting.line);
+        if config.main.get(&setting.name).is_some_and(|s| s.line != setting.line) {
+            continue;
+        }
+        check(&setting.name, references(&setting.value), None, setting.line);
+        if setting.name == "smtpd_restriction_classes" {
+            // Each class is a parameter of its own.
+            let classes = classes(&config.expand(&setting.value, None).text);
+            check(&setting.name, classes, None, setting.line);
+        }
     }
     for (index, service) in config.master.services.iter().enumerate() {
         for set in &service.overrides {
-            check(&set.name, &set.value, Some(index), set.line);
+            check(&set.name, references(&set.value), Some(index), set.line);
+            if set.name == "smtpd_restriction_classes" {
+                let classes = classes(&config.expand(&set.value, Some(service)).text);
+                check(&set.name, classes, Some(index), set.line);
+            }
         }
     }
     out
+}
+
+/// The names in `smtpd_restriction_classes`.
+fn classes(text: &str) -> Vec<String> {
+    text.split([',', ' ', '\t', '\r', '\n']).filter(|c| !c.is_empty()).map(str::to_owned).collect()
 }
 
 /// What names mean something in this configuration.
@@ -119,14 +136,14 @@ impl<'a> Names<'a> {
             used: BTreeSet::new(),
             used_locally: vec![BTreeSet::new(); config.master.services.len()],
         };
-        let classes: BTreeSet<String> = config.items("smtpd_restriction_classes").into_iter().collect();
+        let classes: BTreeSet<String> = classes(&config.text("smtpd_restriction_classes")).into_iter().collect();
         for (index, service) in config.master.services.iter().enumerate() {
             for set in &service.overrides {
                 if classes.contains(&set.name) {
                     names.used_locally[index].insert(set.name.clone());
                 }
                 if set.name == "smtpd_restriction_classes" {
-                    for class in balanced_items(&config.expand(&set.value, Some(service)).text) {
+                    for class in self::classes(&config.expand(&set.value, Some(service)).text) {
                         names.refer(&class, Some(index));
                     }
                 }
@@ -399,7 +416,10 @@ fn table_parameters(text: &str) -> Vec<String> {
         }
         let Some((kind, name)) = rest.split_once(':') else { continue };
         if let Some(inner) = name.strip_prefix('{') {
-            queue.extend(balanced_items(inner.strip_suffix('}').unwrap_or(inner)));
+            // What stands in a pattern is no table.
+            if !matches!(kind, "pcre" | "regexp") {
+                queue.extend(balanced_items(inner.strip_suffix('}').unwrap_or(inner)));
+            }
         } else if !name.starts_with(['/', '.'])
             && let Some((_, suffixes)) = CLIENTS.iter().find(|(client, _)| *client == kind)
         {
