@@ -180,8 +180,9 @@ site_master_cf() {
 	  -o smtpd_sasl_auth_enable=yes
 	  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject
 	END
-  postconf -F '*/*/chroot=y' {qmgr/unix,proxymap/unix,proxywrite/unix,local/unix,virtual/unix,pipe/unix,postlog/unix-dgram}/chroot=n \
-    2>/dev/null
+  # Debian's jail: all but what delivers as a user, runs commands or opens files for others.
+  postconf -F '*/*/chroot=y'
+  postconf -M | awk '$8 ~ /^(qmgr|proxymap|local|virtual|pipe|spawn|postlogd)$/ { print $1 "/" $2 "/chroot=n" }' | xargs postconf -F
 }
 
 site_sasl() {
