@@ -3,9 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests start programs")]
 
 mod bad_input;
+mod config_agreement;
 mod demo;
 mod discover;
-mod config_agreement;
 mod host;
 mod hosts;
 mod lab;

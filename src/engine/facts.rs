@@ -66,6 +66,7 @@ pub const LOG_LINE: &[Field] = &[
     text("queue_id", "queue id of the first line"),
     int("pid", "process id of the first line"),
     bool("after_last_start", "seen since the last start of this instance"),
+    int("domain_sent", "deliveries with status=sent to the captured `domain` that the log shows"),
     bool("recovered", "a later line shows success for the same `domain`; without a `domain`, of the same kind"),
 ];
 

@@ -236,7 +236,8 @@ fn weigh<'k>(
     });
     let to_be_sure = (winner.is_none()).then(|| rule.look_at.first().map(|l| say(l))).flatten();
     let severity = cause.and_then(|c| c.severity).unwrap_or(rule.severity);
-    let status = status(&sighting, all_refuted, world);
+    let proven = winner.is_some() && confidence == Confidence::Confirmed;
+    let status = status(&sighting, all_refuted, proven, world);
     Hypothesis { cause, confidence, severity, status, title, text, fix, evidence, rivals, to_be_sure, sighting }
 }
 
@@ -251,16 +252,16 @@ fn commands(lines: &[String], names: &Names<'_>) -> Vec<String> {
 }
 
 /// Trouble seen only before the last start of its instance, with every probed cause refuted now, has ended.
-/// Without a probe, silence for a while since that start is needed: a symptom needs traffic to show itself.
-fn status(sighting: &Sighting<'_>, all_refuted: bool, world: &World<'_>) -> Status {
+/// Without a probe, silence for a while is needed: a symptom needs traffic to show itself.
+fn status(sighting: &Sighting<'_>, all_refuted: bool, proven: bool, world: &World<'_>) -> Status {
     const SILENCE_MINUTES: i64 = 30;
     if sighting.order.is_none() || sighting.after_last_start {
         return Status::Current;
     }
-    let quiet = sighting
-        .instance
-        .and_then(|i| world.server.instances[i].started)
-        .zip(world.server.host.now().ok())
-        .is_some_and(|(started, now)| now.duration_since(started).as_mins() >= SILENCE_MINUTES);
-    if all_refuted || quiet { Status::Resolved } else { Status::Current }
+    let now = world.server.host.now().ok();
+    let minutes_since = |time| Some(now?.duration_since(time?).as_mins());
+    let started = sighting.instance.and_then(|i| world.server.instances[i].started);
+    let long_running = minutes_since(started).is_some_and(|m| m >= SILENCE_MINUTES);
+    let long_ago = !proven && minutes_since(sighting.last).is_some_and(|m| m >= 2 * SILENCE_MINUTES);
+    if all_refuted || long_running || long_ago { Status::Resolved } else { Status::Current }
 }

@@ -91,8 +91,11 @@ fn of_group<'k>(rule: &'k Rule, group: &Group, world: &World<'_>, log: &LogScan)
     if let Some(pid) = sample.pid {
         fields.insert("pid".into(), Value::Int(i64::from(pid)));
     }
-    if let Some(recovered) = recovered(group, log) {
+    if let Some(domain) = group.captures.get("domain").map(|d| d.to_lowercase()) {
+        let deliveries = log.deliveries.get(&domain).copied().unwrap_or_default();
+        let recovered = deliveries.last_sent.zip(group.last).is_some_and(|(sent, failed)| sent > failed);
         fields.insert("recovered".into(), Value::Bool(recovered));
+        fields.insert("domain_sent".into(), Value::Int(i64::try_from(deliveries.sent).unwrap_or(i64::MAX)));
     }
     let evidence = group
         .samples
@@ -125,13 +128,6 @@ fn of_group<'k>(rule: &'k Rule, group: &Group, world: &World<'_>, log: &LogScan)
         order: Some(group.order),
         after_last_start: group.after_last_start,
     }
-}
-
-/// Whether a later delivery to the same domain went through. Unknown where the line names no domain.
-fn recovered(group: &Group, log: &LogScan) -> Option<bool> {
-    let domain = group.captures.get("domain")?.to_lowercase();
-    let deliveries = log.deliveries.get(&domain)?;
-    Some(deliveries.last_sent.zip(group.last).is_some_and(|(sent, failed)| sent > failed))
 }
 
 fn of_observation<'k>(rule: &'k Rule, seen: &Observation, world: &World<'_>) -> Sighting<'k> {
