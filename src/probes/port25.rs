@@ -90,8 +90,10 @@ fn run(ctx: &Context<'_>, _args: &Args) -> Outcome {
 /// Peers that failed by log and queue, the relayhost, then peers of other destinations, without repetition.
 fn destinations(ctx: &Context<'_>) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
+    // Port 25 of this host itself is open whatever the provider does.
+    let own = super::interface::own_addresses(ctx.server.host).unwrap_or_default();
     let mut add = |ip: IpAddr| {
-        if !found.contains(&ip) && !ip.is_loopback() {
+        if !found.contains(&ip) && !ip.is_loopback() && !own.contains(&ip) {
             found.push(ip);
         }
     };
@@ -104,7 +106,7 @@ fn destinations(ctx: &Context<'_>) -> Vec<IpAddr> {
     }
     if found.len() < 4 {
         for ip in by_name(ctx) {
-            if !found.contains(&ip) && !ip.is_loopback() {
+            if !found.contains(&ip) && !ip.is_loopback() && !own.contains(&ip) {
                 found.push(ip);
             }
         }

@@ -14,6 +14,7 @@ pub(super) const KINDS: &[Kind] = &[
             text("command", "its program"),
             int("line", "its line in master.cf"),
             flag("by_default", "chrooted because the column is `-` under this compatibility_level"),
+            flag("in_use", "a setting or table names it, or every Postfix uses it"),
             text("needs", "what it needs outside"),
         ],
     },

@@ -9,6 +9,7 @@ pub(crate) mod uses;
 use super::{Context, Outcome, StepKind};
 use crate::discover::Instance;
 use crate::evidence::{Evidence, Observation, READ_ONLY};
+use crate::host::Host;
 use crate::postfix::master_cf::Service;
 use crate::state::jail::{self, Jail};
 
@@ -34,7 +35,7 @@ fn run(ctx: &Context<'_>) -> Outcome {
     for instance in ctx.server.instances.iter().filter(|i| i.config_known) {
         let jail = jail::of(instance);
         count += jail.services.len();
-        must_not(instance, &jail, &mut out);
+        must_not(ctx.server.host, instance, &jail, &mut out);
         if !jail.services.is_empty() {
             files::look(ctx, instance, &jail, &mut out);
             outside::look(ctx, instance, &jail, &mut out);
@@ -78,7 +79,36 @@ fn needs_outside(program: &str) -> Option<&'static str> {
     })
 }
 
-fn must_not(instance: &Instance, jail: &Jail<'_>, out: &mut Outcome) {
+/// Whether mail can come to the service: programs that every Postfix uses, and those that some setting names.
+fn in_use(host: &dyn Host, instance: &Instance, service: &Service) -> bool {
+    if matches!(service.program(), "proxymap" | "postlogd") {
+        return true;
+    }
+    let names = [format!("{}:", service.name), format!("private/{}", service.name)];
+    let named = |text: &str| {
+        text.split([' ', '\t', ',', '=', '{', '}']).any(|w| names.iter().any(|n| w.starts_with(n.as_str())))
+    };
+    let bare = |name: &str| instance.config.text(name) == service.name;
+    let transports = [
+        "local_transport",
+        "virtual_transport",
+        "mailbox_transport",
+        "relay_transport",
+        "default_transport",
+        "fallback_transport",
+    ];
+    transports.iter().any(|t| bare(t) || named(&instance.config.text(t)))
+        || instance.config.main.settings.iter().any(|s| named(&s.value))
+        || instance.config.master.services.iter().flat_map(|s| &s.overrides).any(|o| named(&o.value))
+        || instance.config.items("transport_maps").iter().any(|item| {
+            item.split_once(':')
+                .filter(|(_, path)| path.starts_with('/'))
+                .and_then(|(_, path)| host.read(path, 256 << 10).ok())
+                .is_some_and(|bytes| named(&String::from_utf8_lossy(&bytes)))
+        })
+}
+
+fn must_not(host: &dyn Host, instance: &Instance, jail: &Jail<'_>, out: &mut Outcome) {
     for service in &jail.services {
         let Some(needs) = needs_outside(service.program()) else { continue };
         out.observations.push(
@@ -90,6 +120,7 @@ fn must_not(instance: &Instance, jail: &Jail<'_>, out: &mut Outcome) {
                 .with("command", service.command.as_str())
                 .with("line", service.line as i64)
                 .with("by_default", service.chroot == "-")
+                .with("in_use", in_use(host, instance, service))
                 .with("needs", needs)
                 .seen(entry(instance, service)),
         );

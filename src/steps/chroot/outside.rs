@@ -4,7 +4,7 @@
 use super::{entry, uses};
 use crate::discover::Instance;
 use crate::evidence::{Evidence, Fields, Observation, Value};
-use crate::host::Trouble;
+use crate::host::{Host, Trouble};
 use crate::postfix::master_cf::Service;
 use crate::state::address::{Address, parse};
 use crate::state::jail::{Jail, label};
@@ -91,7 +91,7 @@ fn sasl(ctx: &Context<'_>, instance: &Instance, jail: &Jail<'_>, out: &mut Outco
             log: ctx.log,
         };
         let found = (kind.run)(&probe, &crate::probes::Args::from([("side".to_owned(), "server".to_owned())]));
-        for seen in judge_sasl(&found.fields, jail) {
+        for seen in judge_sasl(ctx.server.host, &found.fields, jail) {
             let seen = seen
                 .of_instance(&instance.name)
                 .with("service", label(service))
@@ -105,7 +105,7 @@ fn sasl(ctx: &Context<'_>, instance: &Instance, jail: &Jail<'_>, out: &mut Outco
     }
 }
 
-fn judge_sasl(fields: &Fields, jail: &Jail<'_>) -> Vec<Observation> {
+fn judge_sasl(host: &dyn Host, fields: &Fields, jail: &Jail<'_>) -> Vec<Observation> {
     let is = |name: &str| match fields.get(name) {
         Some(Value::Bool(b)) => Some(*b),
         _ => None,
@@ -143,14 +143,25 @@ fn judge_sasl(fields: &Fields, jail: &Jail<'_>) -> Vec<Observation> {
         && is("saslauthd_reachable") == Some(false)
     {
         let outside = inside.strip_prefix(jail.root.as_str()).unwrap_or("/var/run/saslauthd/mux").to_owned();
+        let there = |path: &str| host.stat(path).is_ok();
+        let missing = matches!(host.stat(&inside), Err(Trouble::Missing));
         found.push(
             Observation::now("jail-sasl")
                 .with("what", "saslauthd")
-                .with("unreadable", true)
-                .with("copy", format!("saslauthd -m {}", inside.trim_end_matches("/mux")))
+                .with("missing", missing)
+                .with("exists_outside", there(&outside))
+                .with("stale", false)
+                .with("unreadable", !missing)
+                .with(
+                    "copy",
+                    format!(
+                        "dpkg-statoverride --force-all --update --add root sasl 710 {}",
+                        inside.trim_end_matches("/mux")
+                    ),
+                )
                 .with("inside", inside.as_str())
                 .with("outside", outside)
-                .seen(Evidence::new(inside, "cannot be reached by mail_owner")),
+                .seen(Evidence::new(inside, if missing { "does not exist" } else { "closed to mail_owner" })),
         );
     }
     found

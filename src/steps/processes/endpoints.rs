@@ -39,6 +39,17 @@ pub(super) fn look(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) {
     }
 }
 
+/// What it is, for a sentence.
+fn words(what: &str) -> &str {
+    match what {
+        "policy" => "policy server",
+        "sasl" => "SASL server",
+        "lmtp" => "LMTP server",
+        "filter" => "content filter",
+        other => other,
+    }
+}
+
 /// Loopback by number or name, and sockets.
 fn on_this_host(address: &str) -> bool {
     match parse(address) {
@@ -75,7 +86,7 @@ fn judge(ctx: &Context<'_>, instance: &Instance, used: &Use, mut found: probes::
     }
     let mut seen = Observation::now("endpoint-down")
         .of_instance(&instance.name)
-        .with("what", used.what)
+        .with("what", words(used.what))
         .with("parameter", used.parameter.as_str())
         .with("address", used.address.as_str())
         .with("service", label(service))
@@ -122,7 +133,7 @@ fn closed(ctx: &Context<'_>, instance: &Instance, used: &Use, found: &probes::Ou
     let host = ctx.server.host;
     let mut seen = Observation::now("endpoint-closed")
         .of_instance(&instance.name)
-        .with("what", used.what)
+        .with("what", words(used.what))
         .with("parameter", used.parameter.as_str())
         .with("address", used.address.as_str())
         .with("user", instance.config.text("mail_owner"));

@@ -145,7 +145,7 @@ pub(super) const KINDS: &[Kind] = &[
         name: "endpoint-down",
         doc: "nobody listens at an address of this host that Postfix is configured to use",
         fields: &[
-            text("what", "`milter`, `policy`, `sasl`, `lmtp`, `database`, `filter`"),
+            text("what", "`milter`, `policy server`, `SASL server`, `LMTP server`, `database`, `content filter`"),
             text("parameter", "the parameter that names it"),
             text("file", "where it is set"),
             int("line", "its line"),

@@ -3,6 +3,7 @@
 use crate::discover::Instance;
 use crate::evidence::{Evidence, Observation, printable};
 use crate::host::Host;
+use crate::logs::scan::Sample;
 use crate::state::unit::{self, Unit};
 use crate::steps::{Context, Outcome};
 
@@ -35,6 +36,11 @@ pub(super) fn absent(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) 
         .with("name", instance.name.as_str())
         .with("config_dir", instance.config_dir.as_str())
         .with("enabled", enabled)
+        .with("other_mta", "")
+        .with("fatal", "")
+        .with("missing_address", "")
+        .with("address_now", false)
+        .with("pid_file_left", false)
         .seen(Evidence::new("ps", format!("no master works in {queue}")));
     if let Ok(stat) = host.stat(&pid_file)
         && stat.size > 0
@@ -122,23 +128,34 @@ fn fatal_of_start(host: &dyn Host, units: &[Unit]) -> Option<(String, String)> {
     })
 }
 
-/// The last fatal error of the log, if nothing started after it.
+/// The log shows a stop as its last word.
+fn stopped_by_log(ctx: &Context<'_>) -> bool {
+    let last = ctx.log.and_then(|log| log.lifecycle.iter().max_by_key(|l| l.order));
+    last.is_some_and(|l| l.what == "stop") && fatal_of_log(ctx).is_none()
+}
+
+/// Programs that can keep the mail system from starting.
+const STARTERS: [&str; 7] = ["master", "postfix-script", "postmulti", "postfix", "postsuper", "postlog", "postconf"];
+
+/// The fatal error of the last start that the log shows, if nothing ran after it. The first of that start: what
+/// follows within seconds only says that the start failed.
 fn fatal_of_log(ctx: &Context<'_>) -> Option<(String, String)> {
     let log = ctx.log?;
-    let last_start = log.lifecycle.iter().filter(|l| l.what == "start").map(|l| l.order).max().unwrap_or(0);
-    let programs = ["master", "postfix-script", "postmulti", "postfix", "postsuper", "postlog", "postconf"];
-    let group = log
-        .groups
-        .iter()
-        .filter(|g| g.order >= last_start)
-        .filter(|g| {
-            g.samples
-                .iter()
-                .any(|s| s.text.contains("fatal:") && programs.iter().any(|p| s.text.contains(&format!("/{p}["))))
-        })
-        .max_by_key(|g| g.order)?;
-    let sample = group.samples.last()?;
-    Some((format!("{}:{}", sample.source, sample.line), sample.text.clone()))
+    let last_stop = log.lifecycle.iter().map(|l| l.order).max().unwrap_or(0);
+    let fatal =
+        |s: &&Sample| STARTERS.contains(&s.tag.rsplit('/').next().unwrap_or_default()) && s.text.contains("fatal: ");
+    let groups = log.groups.iter().filter(|g| g.order >= last_stop);
+    let samples: Vec<&Sample> =
+        groups.flat_map(|g| &g.samples).chain(log.unknown.iter().map(|c| &c.sample)).filter(fatal).collect();
+    let last = samples.iter().filter_map(|s| s.time).max();
+    let near = |s: &&&Sample| match (s.time, last) {
+        (Some(time), Some(last)) => last.as_second() - time.as_second() <= 10,
+        _ => true,
+    };
+    let sample = samples.iter().filter(near).min_by_key(|s| (s.text.contains("startup failed"), s.time, s.line))?;
+    let program = sample.tag.rsplit('/').next().unwrap_or_default();
+    let message = sample.text.split_once("fatal: ").map_or(sample.text.as_str(), |(_, m)| m);
+    Some((format!("{}:{}", sample.source, sample.line), format!("{program}: fatal: {message}")))
 }
 
 /// The address of `no local interface found for ADDRESS`.
