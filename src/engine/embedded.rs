@@ -18,6 +18,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/delivery.toml",
     "rules/disk.toml",
     "rules/dns.toml",
+    "rules/families.toml",
     "rules/files.toml",
     "rules/limits.toml",
     "rules/lookup-tables.toml",
@@ -27,6 +28,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/milter.toml",
     "rules/network-state.toml",
     "rules/network.toml",
+    "rules/noise.toml",
     "rules/outside.toml",
     "rules/permissions.toml",
     "rules/policy.toml",
@@ -42,8 +44,6 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/systemd.toml",
     "rules/tables.toml",
     "rules/tls.toml",
-    "rules/noise.toml",
-    "rules/families.toml",
 ];
 
 /// The files, as the lowest layer.
