@@ -216,6 +216,8 @@ fn weigh<'k>(
             Tri::Unknown => open.push(cause),
         }
     }
+    // A cause without a condition is worded to stand alone; one whose condition is unknown claims what was not seen.
+    open.sort_by_key(|cause| cause.when.is_some());
     let (cause, confidence) = match (winner, open.first()) {
         (Some(cause), _) => (Some(cause), cause.confidence),
         (None, Some(cause)) => (Some(*cause), Confidence::Likely),
