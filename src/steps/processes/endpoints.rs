@@ -111,6 +111,11 @@ fn judge(ctx: &Context<'_>, instance: &Instance, used: &Use, mut found: probes::
             seen.fields.insert(name.to_owned(), value);
         }
     }
+    let who = match found.fields.get("program").or_else(|| seen.fields.get("program")) {
+        Some(Value::Text(program)) => program.clone(),
+        _ => "the program behind it".to_owned(),
+    };
+    seen = seen.with("who", who);
     if used.what == "milter" {
         let action =
             instance.config.value("milter_default_action", Some(service)).map(|v| v.expanded.text).unwrap_or_default();

@@ -152,6 +152,7 @@ pub(super) const KINDS: &[Kind] = &[
             text("address", "as written"),
             text("service", "the service that uses it"),
             text("program", "the program that should serve it"),
+            text("who", "the program, or `the program behind it`"),
             flag("program_running", "a process of it runs"),
             flag("program_installed", "it is installed"),
             text("unit", "its unit"),

@@ -67,6 +67,10 @@ pub(super) fn absent(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) 
         );
         fatal = fatal_of_start(host, &units);
     } else {
+        if unit::systemd(host) == Ok(false) {
+            let stopped = stopped_by_log(ctx);
+            seen = seen.with("unit_state", "").with("unit_failed", false).with("stopped_cleanly", stopped);
+        }
         seen = seen.with(
             "start",
             if instance.name == "-" {
