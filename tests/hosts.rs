@@ -60,8 +60,6 @@ fn examine(post: &Path) -> Vec<String> {
         return check::alarms(&report, if status == "3" { "0" } else { &status });
     }
     let mut trouble = check::judge(&report, &expect.top, None);
-    if status != "1" && status != "2" {
-        trouble.push(format!("exit status {status}, expected 1 or 2"));
-    }
+    trouble.extend(check::wrong_status(&status, &expect.top));
     trouble
 }

@@ -60,6 +60,8 @@ impl Kind {
 pub(crate) struct Wanted {
     /// ids, any of which is right; `rule` stands for all its causes. Empty: any
     pub(crate) id: Vec<String>,
+    /// not our fault: `info` is enough
+    pub(crate) harmless: bool,
     /// in title and cause
     pub(crate) says: Vec<String>,
     /// in the evidence: text or source
