@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::template::{self, Piece};
 use crate::evidence::Level;
 use crate::report::model::{Confidence, Severity};
 
@@ -103,16 +102,9 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// What tells groups of log lines apart: the declared key, else the placeholders of the titles.
+    /// What tells groups of log lines apart; empty: all lines are one group.
     pub fn group_key(&self) -> Vec<String> {
-        if !self.key.is_empty() {
-            return self.key.clone();
-        }
-        let placeholder = |piece| match piece {
-            Piece::Name { name, .. } => Some(name.to_owned()),
-            _ => None,
-        };
-        template::pieces(&self.title).into_iter().filter_map(placeholder).collect()
+        self.key.clone()
     }
 }
 
