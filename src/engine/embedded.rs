@@ -21,6 +21,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/families.toml",
     "rules/files.toml",
     "rules/limits.toml",
+    "rules/logging.toml",
     "rules/lookup-tables.toml",
     "rules/loops.toml",
     "rules/master-cf.toml",

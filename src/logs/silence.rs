@@ -93,6 +93,16 @@ pub(super) fn explain(
         }
         return;
     }
+    // What the journal kept from before does not make it a log that goes on.
+    if files.is_empty() && journal_storage(host).as_deref() == Some("none") {
+        found.observations.push(
+            Observation::now("no-log-anywhere")
+                .with("why", "journal-storage-none")
+                .with("daemon", "systemd-journald")
+                .with("detail", "journald has Storage=none and keeps nothing")
+                .seen(Evidence::new("journald.conf", "Storage=none")),
+        );
+    }
     if !journal && let Some(file) = files.last().map(|f| (*f).to_owned()) {
         let stopped = stopped(host, &file, &found.sources);
         found.observations.extend(stopped);
