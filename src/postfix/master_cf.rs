@@ -29,6 +29,7 @@ use super::Problem;
 use super::expand::balanced;
 use super::lines::{Logical, is_space, logical_lines};
 use super::main_cf::{excerpt, fold, split_name_value};
+use super::master_words::{COLUMNS, KINDS, Token, is_option, looks_like_argument, service_words, takes_value, tokens};
 
 /// An `-o name=value` of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +97,6 @@ pub struct MasterCf {
     pub problems: Vec<Problem>,
 }
 
-const KINDS: &[&str] = &["inet", "unix", "unix-dgram", "fifo", "pass"];
-const COLUMNS: usize = 8;
 /// Programs that take arguments of their own after the options.
 const TAKES_ARGUMENTS: &[&str] = &["pipe", "spawn"];
 
@@ -154,9 +153,9 @@ impl Service {
             line.push(' ');
             // `postconf` forgets the braces of the first argument.
             if options || first_argument {
-                line.push_str(arg)
+                line.push_str(arg);
             } else {
-                push_word(&mut line, arg)
+                push_word(&mut line, arg);
             }
             if let Some(value) = value {
                 line.push(' ');
@@ -273,7 +272,7 @@ impl MasterCf {
             }
         }
         let wakeup = service.wakeup.strip_suffix('?').unwrap_or(&service.wakeup);
-        if wakeup != "-" && !(digits(wakeup) && !wakeup.is_empty()) {
+        if wakeup != "-" && (wakeup.is_empty() || !digits(wakeup)) {
             bad("bad-wakeup", "wake-up time", &service.wakeup);
         }
         if service.maxproc != "-" && !digits(&service.maxproc) {
@@ -334,7 +333,7 @@ impl MasterCf {
             };
             match split_name_value(&text) {
                 Ok((name, text)) => {
-                    service.overrides.push(Override { name: name.to_owned(), value: fold(text), line: value.line })
+                    service.overrides.push(Override { name: name.to_owned(), value: fold(text), line: value.line });
                 }
                 Err(_) if queue.front().is_some_and(|t| t.text.starts_with('=')) => {}
                 Err(_) => self.problem(
@@ -386,22 +385,15 @@ impl MasterCf {
 
     fn unbrace(&mut self, token: &Token) -> String {
         let text = &token.text;
-        match balanced(text, b'{', b'}') {
-            Some(end) => {
-                if end + 1 < text.len() {
-                    self.problem(
-                        token.line,
-                        "unbalanced-brace",
-                        format!("text after the closing brace in \"{}\"", excerpt(text)),
-                    );
-                }
-                text[1..end].trim().to_owned()
-            }
-            None => {
-                self.problem(token.line, "unbalanced-brace", format!("\"{}\" has no closing brace", excerpt(text)));
-                text[1..].trim().to_owned()
-            }
+        let Some(end) = balanced(text, b'{', b'}') else {
+            self.problem(token.line, "unbalanced-brace", format!("\"{}\" has no closing brace", excerpt(text)));
+            return text[1..].trim().to_owned();
+        };
+        if end + 1 < text.len() {
+            let text = format!("text after the closing brace in \"{}\"", excerpt(text));
+            self.problem(token.line, "unbalanced-brace", text);
         }
+        text[1..end].trim().to_owned()
     }
 
     /// An indented line that reads like a service of its own.
@@ -468,66 +460,6 @@ impl MasterCf {
         }
         self.problems.extend(found);
     }
-}
-
-#[derive(Debug, Clone)]
-struct Token {
-    text: String,
-    line: u64,
-}
-
-/// Blank-separated words; `{ … }` stays together.
-fn tokens(logical: &Logical) -> Vec<Token> {
-    let bytes = &logical.text;
-    let blank = |b: u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
-    let mut out = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        if blank(bytes[at]) {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        let mut depth = 0_usize;
-        while at < bytes.len() {
-            match bytes[at] {
-                b'{' => depth += 1,
-                b'}' if depth > 0 => depth -= 1,
-                b if depth == 0 && blank(b) => break,
-                _ => {}
-            }
-            at += 1;
-        }
-        out.push(Token { text: String::from_utf8_lossy(&bytes[start..at]).into_owned(), line: logical.line_at(start) });
-    }
-    out
-}
-
-/// The first eight words of a line that reads like a service.
-fn service_words(text: &str) -> Option<Vec<&str>> {
-    let words: Vec<&str> = text.split_ascii_whitespace().take(COLUMNS).collect();
-    let flag = |w: &str| matches!(w, "y" | "n" | "-");
-    let number = |w: &str| w == "-" || w.trim_end_matches('?').bytes().all(|b| b.is_ascii_digit());
-    let fits = words.len() == COLUMNS
-        && KINDS.contains(&words[1])
-        && words[2..5].iter().all(|w| flag(w))
-        && words[5..7].iter().all(|w| number(w));
-    fits.then_some(words)
-}
-
-fn looks_like_argument(word: &str) -> bool {
-    let name_and_value = word
-        .split_once('=')
-        .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
-    (word.starts_with('-') && word.len() > 1) || name_and_value
-}
-
-fn is_option(word: &str) -> bool {
-    word.starts_with('-') && word != "--"
-}
-
-fn takes_value(option: &str) -> bool {
-    option.as_bytes().get(1) == Some(&b'o')
 }
 
 #[cfg(test)]

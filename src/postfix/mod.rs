@@ -1,12 +1,14 @@
 //! What Postfix is, as pure parsers and models: no I/O here. Parsers never fail; they return what they
 //! understood plus the list of problems.
 
+mod clients;
 pub mod config;
 pub mod expand;
 mod lines;
 pub mod log_line;
 pub mod main_cf;
 pub mod master_cf;
+mod master_words;
 pub mod needed;
 pub mod parameters;
 pub mod unused;

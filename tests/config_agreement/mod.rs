@@ -84,7 +84,7 @@ impl Postconf {
             let mut file = std::fs::File::create(dir.path().join(name)).unwrap();
             file.write_all(bytes).unwrap();
             // Postfix reads a file again and again until it is two seconds old.
-            file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
         }
         dir
     }
@@ -162,7 +162,11 @@ fn warnings(config: &Config, set: &Answer, printed: &BTreeMap<&str, &str>, shown
     let told: BTreeSet<&str> =
         printed.keys().copied().chain(unused.iter().filter(|u| u.service.is_none()).map(|u| u.name.as_str())).collect();
     assert_eq!(all, told, "a setting that postconf does not know of\n{shown}");
-    let undefined: BTreeSet<String> = undefined_names(config).into_iter().map(|u| u.name).collect();
+    // Warnings show bytes beyond ASCII as `?`.
+    let masked = |name: String| -> String {
+        name.bytes().map(|b| if b.is_ascii_graphic() { char::from(b) } else { '?' }).collect()
+    };
+    let undefined: BTreeSet<String> = undefined_names(config).into_iter().map(|u| masked(u.name)).collect();
     let theirs: BTreeSet<String> = ["main.cf", "master.cf"]
         .iter()
         .flat_map(|file| warned(file, "undefined parameter"))
