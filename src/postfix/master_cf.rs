@@ -106,6 +106,15 @@ impl Service {
         self.overrides.iter().rev().find(|o| o.name == name)
     }
 
+    /// The overrides that count: of those that are given twice the last one.
+    pub fn overrides_in_force(&self) -> impl Iterator<Item = &Override> {
+        self.overrides
+            .iter()
+            .enumerate()
+            .filter(|(index, o)| !self.overrides[index + 1..].iter().any(|later| later.name == o.name))
+            .map(|(_, o)| o)
+    }
+
     /// The program without its directory.
     pub fn program(&self) -> &str {
         self.command.rsplit('/').next().unwrap_or(&self.command)
@@ -385,15 +394,16 @@ impl MasterCf {
 
     fn unbrace(&mut self, token: &Token) -> String {
         let text = &token.text;
+        let space = |c: char| u8::try_from(c).is_ok_and(is_space);
         let Some(end) = balanced(text, b'{', b'}') else {
             self.problem(token.line, "unbalanced-brace", format!("\"{}\" has no closing brace", excerpt(text)));
-            return text[1..].trim().to_owned();
+            return text[1..].trim_matches(space).to_owned();
         };
         if end + 1 < text.len() {
             let text = format!("text after the closing brace in \"{}\"", excerpt(text));
             self.problem(token.line, "unbalanced-brace", text);
         }
-        text[1..end].trim().to_owned()
+        text[1..end].trim_matches(space).to_owned()
     }
 
     /// An indented line that reads like a service of its own.

@@ -56,11 +56,11 @@ pub fn unused_parameters(config: &Config) -> Vec<Unused> {
         }
     }
     for (index, service) in config.master.services.iter().enumerate() {
-        for set in &service.overrides {
+        for set in service.overrides_in_force() {
             let used = names.known(&set.name)
                 || names.used.contains(&set.name)
                 || names.used_locally[index].contains(&set.name);
-            if !used && service.override_of(&set.name) == Some(set) {
+            if !used {
                 out.push(names.unused(&set.name, &set.value, Some(index), set.line));
             }
         }
@@ -102,7 +102,7 @@ pub fn undefined_names(config: &Config) -> Vec<Undefined> {
         }
     }
     for (index, service) in config.master.services.iter().enumerate() {
-        for set in &service.overrides {
+        for set in service.overrides_in_force() {
             check(&set.name, references(&set.value), Some(index), set.line);
             if set.name == "smtpd_restriction_classes" {
                 let classes = classes(&config.expand(&set.value, Some(service)).text);
@@ -139,7 +139,7 @@ impl<'a> Names<'a> {
         };
         let classes: BTreeSet<String> = classes(&config.text("smtpd_restriction_classes")).into_iter().collect();
         for (index, service) in config.master.services.iter().enumerate() {
-            for set in &service.overrides {
+            for set in service.overrides_in_force() {
                 if classes.contains(&set.name) {
                     names.used_locally[index].insert(set.name.clone());
                 }

@@ -19,7 +19,7 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => prop::sample::select(vec![
             "mydestination", "mynetworks", "relayhost", "smtpd_banner", "smtpd_recipient_restrictions", "mydomain",
-            "myorigin", "alias_maps", "smtp_helo_name", "virtual_alias_maps", "smtpd_restriction_classes",
+            "myorigin", "alias_maps", "smtp_helo_name", "virtual_alias_maps",
             "smtp_destination_rate_delay", "strange_destination_rate_delay", "mailbox_command", "forward_path",
         ]).prop_map(str::to_owned),
         2 => "[a-c]{1,2}",
@@ -47,6 +47,8 @@ fn main_line() -> impl Strategy<Value = String> {
         8 => (name(), prop::sample::select(vec![" = ", "=", " =\t", "\t=  "]), words()).prop_map(|(n, e, w)| format!("{n}{e}{w}")),
         4 => (prop::sample::select(vec![" ", "\t", "   "]), words()).prop_map(|(b, w)| format!("{b}{w}")),
         2 => prop::sample::select(vec!["", "# comment", "  # comment", "   ", "\t", "\r", "\x0b"]).prop_map(str::to_owned),
+        // Literal, for `postconf` does not look up defaults in here.
+        1 => "smtpd_restriction_classes = [a-c]{1,2}, ?[a-c]{1,2}",
         1 => prop::sample::select(vec!["relayhost = x\r", "a = b\0c", " x\0y = z", "a == b", "mydomain=example.com"]).prop_map(str::to_owned),
     ]
 }
