@@ -28,6 +28,8 @@ pub(crate) struct Block {
     pub number: u64,
     /// when its source was last written
     pub anchor: Timestamp,
+    /// bytes of the buffer that it takes
+    pub len: usize,
 }
 
 /// Hands out the blocks of all sources in order.
@@ -85,7 +87,7 @@ impl<'h> Feed<'h> {
                 }
             }
             let Some(open) = &mut self.current else { continue };
-            let (ended, cut) = fill(open, buffer);
+            let (len, ended, cut) = fill(open, buffer);
             let anchor = open.anchor;
             self.cut_lines += u64::from(cut);
             let source = self.at;
@@ -96,52 +98,52 @@ impl<'h> Feed<'h> {
                 self.current = None;
                 self.at += 1;
             }
-            if !buffer.is_empty() {
+            if len > 0 {
                 let number = self.blocks;
                 self.blocks += 1;
-                return Some(Block { source, number, anchor });
+                return Some(Block { source, number, anchor, len });
             }
         }
     }
 }
 
-/// Fills the buffer up to the last line end. Gives whether the source ended (and how), and whether a line was cut.
-fn fill(open: &mut Open, buffer: &mut Vec<u8>) -> (Option<Result<(), String>>, bool) {
-    buffer.clear();
-    buffer.append(&mut open.carry);
-    let mut cut = false;
+/// Fills the buffer up to the last line end. Gives how many bytes of it are lines, whether the source ended (and
+/// how), and whether a line was cut.
+fn fill(open: &mut Open, buffer: &mut Vec<u8>) -> (usize, Option<Result<(), String>>, bool) {
+    // Once only: its bytes are overwritten, and clearing them each time would cost as much as reading.
+    buffer.resize(BLOCK + 1, 0);
+    let mut len = open.carry.len();
+    buffer[..len].copy_from_slice(&open.carry);
+    open.carry.clear();
     loop {
-        let from = buffer.len();
-        buffer.resize(BLOCK, 0);
-        let (filled, ended) = read_full(&mut *open.reader, &mut buffer[from..]);
-        buffer.truncate(from + filled);
+        let (filled, ended) = read_full(&mut *open.reader, &mut buffer[len..BLOCK]);
+        len += filled;
         if open.skipping {
-            match memchr::memchr(b'\n', buffer) {
+            match memchr::memchr(b'\n', &buffer[..len]) {
                 Some(end) => {
-                    buffer.drain(..=end);
+                    buffer.copy_within(end + 1..len, 0);
+                    len -= end + 1;
                     open.skipping = false;
                 }
-                None => buffer.clear(),
+                None => len = 0,
             }
         }
         if ended.is_some() {
             // The last line may lack its end.
-            if buffer.last().is_some_and(|b| *b != b'\n') {
-                buffer.push(b'\n');
+            if len > 0 && buffer[len - 1] != b'\n' {
+                buffer[len] = b'\n';
+                len += 1;
             }
-            return (ended, cut);
+            return (len, ended, false);
         }
-        if let Some(end) = memchr::memrchr(b'\n', buffer) {
-            open.carry.extend_from_slice(&buffer[end + 1..]);
-            buffer.truncate(end + 1);
-            return (None, cut);
+        if let Some(end) = memchr::memrchr(b'\n', &buffer[..len]) {
+            open.carry.extend_from_slice(&buffer[end + 1..len]);
+            return (end + 1, None, false);
         }
-        if buffer.len() >= BLOCK {
-            buffer.truncate(LONGEST_LINE);
-            buffer.push(b'\n');
+        if len >= BLOCK {
+            buffer[LONGEST_LINE] = b'\n';
             open.skipping = true;
-            cut = true;
-            return (None, cut);
+            return (LONGEST_LINE + 1, None, true);
         }
     }
 }

@@ -16,12 +16,15 @@ use crate::host::Host;
 use crate::postfix::log_line::LogLevel;
 
 mod block;
+mod class;
 mod cluster;
 mod delivery;
 mod group;
+mod hash;
 mod literals;
 pub mod matcher;
 mod merge;
+mod quiet;
 mod run;
 
 /// How much of the past is looked at.

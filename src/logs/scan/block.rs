@@ -1,12 +1,15 @@
 //! One thread's share of the scan: takes blocks of whole lines and adds up what they say.
 
+use aho_corasick::AhoCorasick;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::class::{self, Classes};
 use super::cluster::Clusters;
 use super::delivery::{self, Status, Table};
 use super::group::{Groups, Kept, Seen};
-use super::matcher::{Matcher, Scratch};
+use super::matcher::{Found, Matcher, Scratch};
+use super::quiet::Kind;
 use crate::logs::head::{self, When};
 use crate::logs::reader::{Block, LONGEST_LINE};
 use crate::logs::timestamp::{self, Clock};
@@ -67,11 +70,36 @@ pub(super) struct Sums {
     pub block_lines: Vec<(u64, usize, u32)>,
 }
 
+/// Key captures that the memory of a class has room for.
+const KEYS: usize = 6;
+
+/// What the first message of a class came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// no pattern matches, and it is no problem
+    Nothing,
+    /// no pattern matches a problem
+    Unknown(Option<usize>),
+    /// this pattern, with its key captures between these items of the message
+    Known { rank: usize, keys: [(u16, u16); KEYS], len: usize },
+    /// this pattern, but its captures have to be asked for
+    Pattern(usize),
+    /// a part of a word may decide: see the class refined by this one of the refiners
+    Refine(usize),
+    /// one that does not keep to its class
+    Odd,
+}
+
 /// A thread that scans.
 pub(super) struct Worker<'m> {
     matcher: &'m Matcher,
     zone: TimeZone,
     since: Option<Timestamp>,
+    /// the whole block is in the window
+    inside: bool,
+    classes: Classes<Outcome>,
+    /// by ranks, what finds the parts of words that they look for
+    refiners: Vec<(Vec<usize>, AhoCorasick)>,
     clock: Option<(usize, Clock)>,
     scratch: Scratch,
     head: HeadCache,
@@ -104,6 +132,9 @@ impl<'m> Worker<'m> {
             matcher,
             zone,
             since,
+            inside: since.is_none(),
+            classes: Classes::new(),
+            refiners: Vec::new(),
             clock: None,
             scratch: Scratch::default(),
             head: HeadCache::default(),
@@ -144,6 +175,7 @@ impl<'m> Worker<'m> {
     fn span(&mut self, data: &[u8]) {
         let first = data.split(|b| *b == b'\n').take(8).find_map(|l| self.time_of(l));
         let last = data.rsplit(|b| *b == b'\n').take(8).find_map(|l| self.time_of(l));
+        self.inside = self.since.is_none_or(|since| first.is_some_and(|t| t >= since));
         for t in [first, last].into_iter().flatten() {
             self.sums.first = Some(self.sums.first.map_or(t, |f| f.min(t)));
             self.sums.last = Some(self.sums.last.map_or(t, |l| l.max(t)));
@@ -181,6 +213,9 @@ impl<'m> Worker<'m> {
 
     fn line(&mut self, line: &[u8], source: usize, order: u64) {
         if let Some((stamp_len, start)) = self.head.of(line) {
+            if self.inside && self.quiet(&line[start..]) {
+                return;
+            }
             self.body(line, &line[start..], None, stamp_len, source, order);
             return;
         }
@@ -188,6 +223,27 @@ impl<'m> Worker<'m> {
         let body = head::take_off(line);
         self.head.learn(line, &body);
         self.body(line, &body.text, Some(body.stamp), body.stamp_len, source, order);
+    }
+
+    /// Counts a line that is one of those that most of a log consists of; false: it is not.
+    #[inline]
+    fn quiet(&mut self, body: &[u8]) -> bool {
+        let Some(open) = body.iter().take(48).position(|b| *b == b'[') else { return false };
+        let name = &body[..open];
+        let digits = body[open + 1..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
+        let Some(message) = body.get(open + 1 + digits..).and_then(|m| m.strip_prefix(b"]: ")) else { return false };
+        let program = memchr::memrchr(b'/', name).map_or(name, |at| &name[at + 1..]);
+        if name.len() == program.len() {
+            return false;
+        }
+        let Some(kind) = self.matcher.quiet.kind(program, body, message) else { return false };
+        if kind == Kind::Connect {
+            self.sums.connects += 1;
+            self.sums.unknown_connects += u64::from(message[13..].starts_with(b"unknown["));
+        }
+        self.sums.postfix_lines += 1;
+        self.previous = CountedAs::Nothing;
+        true
     }
 
     /// The time of a line whose head is known; `stamp` is none if only its place is.
@@ -212,7 +268,9 @@ impl<'m> Worker<'m> {
         let program = slash.map_or(name, |at| &name[at + 1..]);
         let (level, id) = if postfix { log_line::classify(message) } else { (LogLevel::Info, None) };
         let mut time = None;
-        if let Some(since) = self.since {
+        if !self.inside
+            && let Some(since) = self.since
+        {
             time = self.time(line, stamp, stamp_len);
             if time.is_some_and(|t| t < since) {
                 self.before(line, name, program, message, level, time, source, order, postfix);
@@ -251,8 +309,18 @@ impl<'m> Worker<'m> {
             self.lifecycle(instance, program, message, time, order);
         }
         let problem = level > LogLevel::Info || reject || delivery.is_some_and(|d| d.status != Status::Sent);
-        let found = self.matcher.find(body, &mut self.scratch);
-        if found.is_none() && !problem {
+        let mut class = self.classes.of(&self.matcher.special, name, message);
+        let mut known = class.and_then(|c| self.classes.get(c)).map(|e| (e.value, e.hits));
+        let mut refined = false;
+        if let Some((Outcome::Refine(by), _)) = known {
+            refined = true;
+            class = class.map(|c| class::refine(c, &self.refiners[by].1, message));
+            known = class.and_then(|c| self.classes.get(c)).map(|e| (e.value, e.hits));
+        }
+        if let Some((Outcome::Nothing, hits)) = known
+            && hits > 3
+            && !problem
+        {
             self.previous = CountedAs::Nothing;
             return;
         }
@@ -262,15 +330,98 @@ impl<'m> Worker<'m> {
         }
         let queue_id = id.map(|(from, to)| &message[from..to]);
         let seen = Seen { line, time, source, order, pid: tag.pid, tag: name, queue_id, level, name: name_no };
-        let what = match found {
-            Some(found) => CountedAs::Group(self.sums.groups.add(&found, &seen)),
-            None => self.sums.clusters.add(program, message, &seen).map_or(CountedAs::Nothing, CountedAs::Cluster),
+        let what = match known {
+            Some((Outcome::Unknown(at), hits)) if hits > 3 => {
+                self.sums.clusters.again(at, &seen);
+                at.map_or(CountedAs::Nothing, CountedAs::Cluster)
+            }
+            Some((Outcome::Known { rank, keys, len }, hits)) if hits > 3 && hits % 512 != 0 => {
+                let matcher = self.matcher;
+                let classes = &self.classes;
+                let parts = keys[..len].iter().map(|(from, to)| &message[classes.offset(*from)..classes.offset(*to)]);
+                let named = || matcher.captures(rank, body).map(|f| f.named()).unwrap_or_default();
+                CountedAs::Group(self.sums.groups.add_to(matcher.pattern(rank), parts, &seen, named))
+            }
+            _ => self.ask(body, tag.message, program, (class, refined), known.map(|(o, _)| o), problem, &seen),
         };
         self.previous = what;
         if level > LogLevel::Info && self.armed[usize::from(name_no)] {
             self.armed[usize::from(name_no)] = false;
             self.sums.first_problems.push(FirstProblem { order, name: name_no, what });
         }
+    }
+
+    /// Asks the regexes, and remembers the answer for the class.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
+    fn ask(
+        &mut self,
+        body: &[u8],
+        start: usize,
+        program: &[u8],
+        (class, refined): (Option<u64>, bool),
+        known: Option<Outcome>,
+        problem: bool,
+        seen: &Seen<'_>,
+    ) -> CountedAs {
+        let found = match known {
+            Some(Outcome::Pattern(rank)) => self.matcher.captures(rank, body),
+            _ => None,
+        };
+        let found = found.or_else(|| self.matcher.find(body, &mut self.scratch));
+        let outcome = match &found {
+            Some(found) => plan(found, start, &self.classes)
+                .map_or(Outcome::Pattern(found.rank), |(keys, len)| Outcome::Known { rank: found.rank, keys, len }),
+            None => Outcome::Nothing,
+        };
+        let counted = match &found {
+            Some(found) => CountedAs::Group(self.sums.groups.add(found, seen)),
+            None if problem => {
+                let message = &body[start..];
+                self.sums.clusters.add(program, message, seen).map_or(CountedAs::Nothing, CountedAs::Cluster)
+            }
+            None => CountedAs::Nothing,
+        };
+        let outcome = match counted {
+            CountedAs::Cluster(at) => Outcome::Unknown(Some(at)),
+            CountedAs::Nothing if problem => Outcome::Unknown(None),
+            _ => outcome,
+        };
+        if let Some(class) = class {
+            match known {
+                None if !refined => {
+                    let ranks = self.matcher.hangs_on(&self.scratch, found.as_ref().map(|f| f.rank));
+                    match self.refiner(ranks) {
+                        Some(by) => {
+                            self.classes.put(class, Outcome::Refine(by));
+                            let class = class::refine(class, &self.refiners[by].1, &body[start..]);
+                            self.classes.put(class, outcome);
+                        }
+                        None => self.classes.put(class, outcome),
+                    }
+                }
+                None => self.classes.put(class, outcome),
+                Some(before) if before != outcome => {
+                    if let Some(entry) = self.classes.get(class) {
+                        entry.value = Outcome::Odd;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        counted
+    }
+
+    /// The number of the refiner for these ranks; none: there is nothing to refine.
+    fn refiner(&mut self, ranks: Vec<usize>) -> Option<usize> {
+        if ranks.is_empty() {
+            return None;
+        }
+        let known = self.refiners.iter().position(|(r, _)| *r == ranks);
+        known.or_else(|| {
+            let automaton = self.matcher.special.refiner(&ranks)?;
+            self.refiners.push((ranks, automaton));
+            Some(self.refiners.len() - 1)
+        })
     }
 
     /// syslogd writes `last message repeated 5 times` for lines that it left out.
@@ -373,6 +524,21 @@ impl<'m> Worker<'m> {
         });
         at as u16
     }
+}
+
+/// Where the key captures are in terms of the items of the message, if they begin and end with items.
+fn plan(found: &Found<'_, '_>, start: usize, classes: &Classes<Outcome>) -> Option<([(u16, u16); KEYS], usize)> {
+    let mut keys = [(0, 0); KEYS];
+    let mut len = 0;
+    for range in found.key_ranges() {
+        // A capture that took no part is empty, here as in the regex's own answer.
+        let at = keys.get_mut(len)?;
+        if let Some(range) = range {
+            *at = (classes.item(range.start.checked_sub(start)?)?, classes.item(range.end - start)?);
+        }
+        len += 1;
+    }
+    Some((keys, len))
 }
 
 impl HeadCache {

@@ -66,6 +66,19 @@ impl Clusters {
     }
 }
 
+impl Clusters {
+    /// Counts one more line of a class (none: one that did not fit).
+    pub(super) fn again(&mut self, at: Option<usize>, seen: &Seen<'_>) {
+        match at {
+            Some(at) => {
+                self.all[at].count += 1;
+                self.all[at].last = self.all[at].last.max(seen.time);
+            }
+            None => self.overflow += 1,
+        }
+    }
+}
+
 /// Writes the message with addresses, hosts, numbers, queue ids and paths with digits masked.
 pub(super) fn mask(message: &[u8], out: &mut Vec<u8>) {
     for word in message.split(|b| *b == b' ').filter(|w| !w.is_empty()).take(WORDS) {

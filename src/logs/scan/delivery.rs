@@ -1,10 +1,12 @@
 //! Deliveries by recipient domain: what works and what does not.
 
-use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use memchr::memmem::Finder;
 
 use super::Deliveries;
+use super::hash::{self, Map};
 
 /// Domains kept; the rest is counted together.
 pub(super) const MOST: usize = 10_000;
@@ -25,14 +27,16 @@ pub(super) struct Delivery<'t> {
     pub status: Status,
 }
 
+static STATUS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", status="));
+
 /// Reads a message after its queue id, if it reports a delivery.
 pub(super) fn read(message: &[u8]) -> Option<Delivery<'_>> {
     let rest = message.strip_prefix(b"to=<")?;
-    let end = memchr::memmem::find(rest, b">, ")?;
+    let end = memchr::memchr_iter(b'>', rest).find(|at| rest[*at..].starts_with(b">, "))?;
     let address = &rest[..end];
     let domain = memchr::memrchr(b'@', address).map_or(&b""[..], |at| &address[at + 1..]);
     let rest = &rest[end..];
-    let at = memchr::memmem::find(rest, b", status=")?;
+    let at = STATUS.find(rest)?;
     let status = match &rest[at + 9..] {
         s if s.starts_with(b"sent") => Status::Sent,
         s if s.starts_with(b"deferred") => Status::Deferred,
@@ -45,43 +49,50 @@ pub(super) fn read(message: &[u8]) -> Option<Delivery<'_>> {
 }
 
 /// Counts of one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
-    domains: HashMap<Box<[u8]>, Deliveries>,
+    seed: u64,
+    domains: Map<(Box<[u8]>, Deliveries)>,
     scratch: Vec<u8>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table { seed: hash::seed(), domains: Map::default(), scratch: Vec::new() }
+    }
 }
 
 impl Table {
     pub(super) fn add(&mut self, delivery: &Delivery<'_>, time: Option<Timestamp>) {
         self.scratch.clear();
         let short = &delivery.domain[..delivery.domain.len().min(255)];
-        self.scratch.extend(short.iter().map(u8::to_ascii_lowercase));
-        if !self.domains.contains_key(&self.scratch[..]) {
-            if self.domains.len() >= MOST {
-                self.scratch.clear();
-            }
-            self.domains.entry(self.scratch.as_slice().into()).or_default();
+        self.scratch.extend_from_slice(short);
+        self.scratch.make_ascii_lowercase();
+        let mut h = hash::add_bytes(self.seed, &self.scratch);
+        if !self.domains.contains_key(&h) && self.domains.len() >= MOST {
+            self.scratch.clear();
+            h = hash::add_bytes(self.seed, b"");
         }
-        if let Some(d) = self.domains.get_mut(&self.scratch[..]) {
-            match delivery.status {
-                Status::Sent => {
-                    d.sent += 1;
-                    d.last_sent = d.last_sent.max(time);
-                }
-                Status::Deferred => {
-                    d.deferred += 1;
-                    d.last_failed = d.last_failed.max(time);
-                }
-                Status::Bounced => {
-                    d.bounced += 1;
-                    d.last_failed = d.last_failed.max(time);
-                }
+        let text = &self.scratch;
+        let (_, d) = self.domains.entry(h).or_insert_with(|| (text.as_slice().into(), Deliveries::default()));
+        match delivery.status {
+            Status::Sent => {
+                d.sent += 1;
+                d.last_sent = d.last_sent.max(time);
+            }
+            Status::Deferred => {
+                d.deferred += 1;
+                d.last_failed = d.last_failed.max(time);
+            }
+            Status::Bounced => {
+                d.bounced += 1;
+                d.last_failed = d.last_failed.max(time);
             }
         }
     }
 
-    pub(super) fn into_domains(self) -> HashMap<Box<[u8]>, Deliveries> {
-        self.domains
+    pub(super) fn into_domains(self) -> impl Iterator<Item = (Box<[u8]>, Deliveries)> {
+        self.domains.into_values()
     }
 }
 

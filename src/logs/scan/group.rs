@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use super::hash::{self, Map};
 use super::matcher::Found;
 use crate::postfix::log_line::LogLevel;
 
@@ -135,30 +136,60 @@ impl Growing {
 }
 
 /// All groups of one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Groups {
     pub all: Vec<Growing>,
-    by_key: HashMap<Box<[u8]>, usize>,
+    seed: u64,
+    by_key: Map<usize>,
     of_pattern: HashMap<u32, u32>,
     overflow: HashMap<u32, usize>,
     scratch: Vec<u8>,
 }
 
+impl Default for Groups {
+    fn default() -> Self {
+        Groups {
+            all: Vec::new(),
+            seed: hash::seed(),
+            by_key: Map::default(),
+            of_pattern: HashMap::new(),
+            overflow: HashMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+}
+
 impl Groups {
     /// Counts a line that a pattern matched; gives the number of its group.
     pub(super) fn add(&mut self, found: &Found<'_, '_>, seen: &Seen<'_>) -> usize {
-        let pattern = found.pattern as u32;
+        let pattern = found.pattern;
+        self.add_to(pattern, found.key(), seen, || found.named())
+    }
+
+    /// The same where the pattern and the values of its key are known already. `captures` is asked for a new group.
+    pub(super) fn add_to<'t>(
+        &mut self,
+        pattern: usize,
+        parts: impl Iterator<Item = &'t [u8]>,
+        seen: &Seen<'_>,
+        captures: impl FnOnce() -> Vec<(String, String)>,
+    ) -> usize {
+        let pattern = pattern as u32;
         let mut key = std::mem::take(&mut self.scratch);
         key.clear();
         key.extend_from_slice(&pattern.to_le_bytes());
         key.extend_from_slice(&seen.name.to_le_bytes());
-        for part in found.key() {
+        for part in parts {
             key.extend_from_slice(&part[..part.len().min(512)]);
             key.push(0);
         }
-        let at = match self.by_key.get(&key[..]) {
-            Some(at) => *at,
-            None => self.open(pattern, &key, found, seen),
+        let mut h = hash::add_bytes(self.seed, &key);
+        let at = loop {
+            match self.by_key.get(&h) {
+                Some(at) if *self.all[*at].key == *key => break *at,
+                Some(_) => h = hash::add(h, 1),
+                None => break self.open(pattern, &key, h, captures, seen),
+            }
         };
         self.scratch = key;
         self.all[at].add(seen);
@@ -170,7 +201,14 @@ impl Groups {
         self.all[at].add(seen);
     }
 
-    fn open(&mut self, pattern: u32, key: &[u8], found: &Found<'_, '_>, seen: &Seen<'_>) -> usize {
+    fn open(
+        &mut self,
+        pattern: u32,
+        key: &[u8],
+        h: u64,
+        captures: impl FnOnce() -> Vec<(String, String)>,
+        seen: &Seen<'_>,
+    ) -> usize {
         let count = self.of_pattern.entry(pattern).or_default();
         if *count >= PER_PATTERN_AND_THREAD || self.all.len() >= IN_ALL {
             return *self.overflow.entry(pattern).or_insert_with(|| {
@@ -179,8 +217,8 @@ impl Groups {
             });
         }
         *count += 1;
-        self.all.push(Growing::new(pattern, key, found.named(), false, seen));
-        self.by_key.insert(key.into(), self.all.len() - 1);
+        self.all.push(Growing::new(pattern, key, captures(), false, seen));
+        self.by_key.insert(h, self.all.len() - 1);
         self.all.len() - 1
     }
 }

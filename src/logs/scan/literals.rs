@@ -1,5 +1,8 @@
 //! Literals that a regex cannot do without: a line that has none of them need not be tried.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
 use regex_syntax::hir::{Hir, HirKind};
 
 /// Shorter ones are in every line.
@@ -7,45 +10,62 @@ const SHORTEST: usize = 3;
 /// More alternatives than this are no filter.
 const MOST: usize = 32;
 
-/// One of the returned literals is in every text that `regex` matches. None: no such set is known.
-pub(super) fn required(regex: &str) -> Option<Vec<Vec<u8>>> {
-    let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(regex).ok()?;
-    let set = of(&hir).best?;
+/// One of the returned literals is in every text that the regex matches. None: no such set is known.
+pub(super) fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    let set = of(hir).best?;
     (worth(&set) > 0).then_some(set)
 }
 
+/// All such sets that are known: every text that the regex matches has one literal of each.
+pub(super) fn all_required(hir: &Hir) -> Vec<Vec<Vec<u8>>> {
+    let mut sets = of(hir).sets;
+    sets.retain(|set| set.iter().all(|l| l.len() >= SHORTEST));
+    sets
+}
+
 /// What is known about a part of a regex.
+#[derive(Default)]
 struct Known {
     /// exactly these texts match
     exact: Option<Vec<Vec<u8>>>,
+    /// every match begins with one of these
+    prefix: Option<Vec<Vec<u8>>>,
     /// one of these is in every match
     best: Option<Vec<Vec<u8>>>,
+    /// of each of these one is in every match
+    sets: Vec<Vec<Vec<u8>>>,
 }
 
 fn of(hir: &Hir) -> Known {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Known { exact: Some(vec![Vec::new()]), best: None },
+        HirKind::Empty | HirKind::Look(_) => known(vec![Vec::new()]),
         HirKind::Literal(literal) => known(vec![literal.0.to_vec()]),
-        HirKind::Class(class) => class.literal().map_or(Known { exact: None, best: None }, |l| known(vec![l])),
+        HirKind::Class(class) => class.literal().map_or(Known::default(), |l| known(vec![l])),
         HirKind::Capture(capture) => of(&capture.sub),
-        HirKind::Repetition(r) if r.min == 0 => Known { exact: None, best: None },
+        HirKind::Repetition(r) if r.min == 0 => Known::default(),
         HirKind::Repetition(r) => {
             let sub = of(&r.sub);
             let once = r.min == 1 && r.max == Some(1);
-            Known { exact: sub.exact.filter(|_| once), best: sub.best }
+            Known { exact: sub.exact.filter(|_| once), ..sub }
         }
         HirKind::Alternation(subs) => {
             let subs: Vec<Known> = subs.iter().map(of).collect();
-            let all = |pick: fn(&Known) -> &Option<Vec<Vec<u8>>>| -> Option<Vec<Vec<u8>>> {
+            let all = |pick: fn(&Known) -> Option<&Vec<Vec<u8>>>| -> Option<Vec<Vec<u8>>> {
                 let mut set = Vec::new();
                 for sub in &subs {
-                    set.extend(pick(sub).as_ref()?.iter().cloned());
+                    set.extend(pick(sub)?.iter().cloned());
                 }
                 set.sort();
                 set.dedup();
                 (set.len() <= MOST).then_some(set)
             };
-            Known { exact: all(|k| &k.exact), best: all(|k| &k.best) }
+            let best = all(|k| k.best.as_ref());
+            Known {
+                exact: all(|k| k.exact.as_ref()),
+                prefix: all(|k| k.prefix.as_ref()),
+                sets: best.clone().into_iter().collect(),
+                best,
+            }
         }
         HirKind::Concat(subs) => concat(subs),
     }
@@ -53,40 +73,40 @@ fn of(hir: &Hir) -> Known {
 
 fn known(set: Vec<Vec<u8>>) -> Known {
     let best = set.iter().all(|l| l.len() >= SHORTEST).then(|| set.clone());
-    Known { exact: Some(set), best }
+    Known { exact: Some(set.clone()), prefix: Some(set), sets: best.clone().into_iter().collect(), best }
 }
 
 /// Neighbours with exact texts are joined, so that `(?:warning|error): open` gives `warning: open`, `error: open`.
 fn concat(subs: &[Hir]) -> Known {
-    let mut best: Option<Vec<Vec<u8>>> = None;
+    let join = |run: &[Vec<u8>], next: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        run.iter().flat_map(|a| next.iter().map(move |b| [a.as_slice(), b].concat())).collect()
+    };
+    let mut sets: Vec<Vec<Vec<u8>>> = Vec::new();
+    let mut prefix: Option<Vec<Vec<u8>>> = None;
     let mut run: Vec<Vec<u8>> = vec![Vec::new()];
     let mut whole = true;
-    let mut offer = |set: Option<Vec<Vec<u8>>>| {
-        if let Some(set) = set
-            && worth(&set) > best.as_ref().map_or(0, |b| worth(b))
-        {
-            best = Some(set);
-        }
-    };
     for sub in subs {
         let k = of(sub);
-        match k.exact {
-            Some(exact) if run.len() * exact.len() <= MOST => {
-                run = run.iter().flat_map(|a| exact.iter().map(move |b| [a.as_slice(), b].concat())).collect();
-            }
-            Some(exact) => {
-                whole = false;
-                offer(Some(std::mem::replace(&mut run, exact)));
-            }
-            None => {
-                whole = false;
-                offer(Some(std::mem::replace(&mut run, vec![Vec::new()])));
-                offer(k.best);
-            }
+        if let Some(exact) = &k.exact
+            && run.len() * exact.len() <= MOST
+        {
+            run = join(&run, exact);
+            continue;
         }
+        let begun = k.prefix.filter(|p| run.len() * p.len() <= MOST).map_or_else(|| run.clone(), |p| join(&run, &p));
+        if whole {
+            prefix = Some(begun.clone());
+        }
+        whole = false;
+        sets.push(begun);
+        sets.extend(k.sets);
+        sets.extend(k.best);
+        run = k.exact.unwrap_or_else(|| vec![Vec::new()]);
     }
-    offer(Some(run.clone()));
-    Known { exact: whole.then_some(run), best }
+    sets.push(run.clone());
+    sets.retain(|set| set.iter().all(|l| l.len() >= SHORTEST));
+    let best = sets.iter().filter(|s| worth(s) > 0).max_by_key(|s| worth(s)).cloned();
+    Known { exact: whole.then(|| run.clone()), prefix: if whole { Some(run) } else { prefix }, best, sets }
 }
 
 /// How well a set of literals tells lines apart; 0: not at all.
@@ -95,40 +115,45 @@ fn worth(set: &[Vec<u8>]) -> usize {
     if shortest < SHORTEST { 0 } else { shortest * 16 / (set.len() + 15) + 1 }
 }
 
+/// What is in many lines, and how many letters it counts for.
+const COMMON: &[(&str, usize)] = &[
+    ("postfix/", 0),
+    ("postfix", 0),
+    ("smtpd[", 0),
+    ("smtp[", 0),
+    ("NOQUEUE: ", 0),
+    (", dsn=", 0),
+    (" from=<", 0),
+    (" to=<", 0),
+    ("to=<", 0),
+    (", relay=", 0),
+    (", delay=", 0),
+    ("delays=", 0),
+    ("proto=ESMTP", 0),
+    ("]: ", 0),
+    (" from ", 0),
+    (" for ", 0),
+    (" to ", 0),
+    ("warning: ", 2),
+    ("status=deferred (", 3),
+    ("status=deferred", 3),
+    ("reject: RCPT", 3),
+    ("reject:", 3),
+];
+
+static COMMON_WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(COMMON.iter().map(|(word, _)| word)).ok()
+});
+
 /// Length of a literal without the words that are in most lines.
 fn specific(literal: &[u8]) -> usize {
-    let mut text = String::from_utf8_lossy(literal).into_owned();
-    for common in [
-        "postfix/",
-        "postfix",
-        "smtpd[",
-        "smtp[",
-        "NOQUEUE: ",
-        ", dsn=",
-        " from=<",
-        " to=<",
-        "to=<",
-        ", relay=",
-        ", delay=",
-        "delays=",
-        "proto=ESMTP",
-        "]: ",
-        " from ",
-        " for ",
-        " to ",
-    ] {
-        text = text.replace(common, "");
-    }
-    for (usual, weight) in [
-        ("warning: ", "wa"),
-        ("status=deferred (", "sta"),
-        ("status=deferred", "sta"),
-        ("reject: RCPT", "rej"),
-        ("reject:", "rej"),
-    ] {
-        text = text.replace(usual, weight);
-    }
-    text.len()
+    let common: usize = COMMON_WORDS
+        .as_ref()
+        .into_iter()
+        .flat_map(|words| words.find_iter(literal))
+        .map(|m| m.len() - COMMON[m.pattern().as_usize()].1)
+        .sum();
+    literal.len() - common
 }
 
 #[cfg(test)]
@@ -136,7 +161,8 @@ mod tests {
     use super::*;
 
     fn set(regex: &str) -> Vec<String> {
-        required(regex).unwrap_or_default().into_iter().map(|l| String::from_utf8(l).unwrap()).collect()
+        let hir = regex_syntax::parse(regex).unwrap();
+        required(&hir).unwrap_or_default().into_iter().map(|l| String::from_utf8(l).unwrap()).collect()
     }
 
     #[test]
@@ -154,6 +180,5 @@ mod tests {
         assert_eq!(set(r"(?i)abc"), Vec::<String>::new());
         assert_eq!(set(r"status=deferred \((?:.*)Host not found"), ["Host not found"]);
         assert_eq!(set(r"a+bcd(?:efg)?"), ["bcd"]);
-        assert_eq!(set("("), Vec::<String>::new());
     }
 }

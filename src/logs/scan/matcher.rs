@@ -6,11 +6,12 @@
 
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
-use super::Pattern;
-use super::literals;
+use super::class::Special;
+use super::quiet::{Needs, Quiet};
+use super::{Pattern, literals};
 use crate::postfix::log_line;
 
 /// All patterns of a scan. Patterns are numbered by *rank* here: the order in which they are tried.
@@ -22,6 +23,10 @@ pub struct Matcher {
     of_literal: Vec<Vec<u32>>,
     /// ranks without any literal: always tried
     always: Vec<u32>,
+    /// what patterns look for inside of words
+    pub(super) special: Special,
+    /// what they look for in the lines that most of a log consists of
+    pub(super) quiet: Quiet,
     /// patterns that are no regex, with the reason
     pub broken: Vec<(usize, String)>,
 }
@@ -46,7 +51,7 @@ pub struct Found<'m, 't> {
     pub pattern: usize,
     /// its captures
     pub captures: Captures<'t>,
-    rank: usize,
+    pub(super) rank: usize,
     matcher: &'m Matcher,
 }
 
@@ -61,14 +66,18 @@ impl Matcher {
         let mut of_literal: Vec<Vec<u32>> = Vec::new();
         let mut known = std::collections::HashMap::new();
         let mut always = Vec::new();
+        let mut parsed = Vec::new();
         for i in order {
             let p = &patterns[i];
-            if let Err(e) = regex_syntax::ParserBuilder::new().utf8(false).build().parse(&p.regex) {
-                broken.push((i, e.to_string()));
-                continue;
-            }
+            let hir = match regex_syntax::ParserBuilder::new().utf8(false).build().parse(&p.regex) {
+                Ok(hir) => hir,
+                Err(e) => {
+                    broken.push((i, e.to_string()));
+                    continue;
+                }
+            };
             let rank = ranked.len() as u32;
-            match literals::required(&p.regex) {
+            match literals::required(&hir) {
                 Some(set) => {
                     for literal in set {
                         let at = *known.entry(literal.clone()).or_insert_with(|| {
@@ -81,6 +90,7 @@ impl Matcher {
                 }
                 None => always.push(rank),
             }
+            parsed.push(hir);
             ranked.push(Ranked {
                 pattern: i,
                 regex: p.regex.clone(),
@@ -89,13 +99,41 @@ impl Matcher {
                 key: p.key.clone(),
             });
         }
-        let build = |kind| AhoCorasick::builder().match_kind(MatchKind::Standard).kind(kind).build(&needles);
-        let literals = build(Some(AhoCorasickKind::DFA)).or_else(|_| build(None)).unwrap_or_else(|_| {
-            // Too many literals for any automaton cannot be; were it so, every pattern would be tried on every line.
-            always = (0..ranked.len() as u32).collect();
-            AhoCorasick::new([""; 0]).expect("no needles")
-        });
-        Matcher { words: ranked.len().div_ceil(64), ranked, literals, of_literal, always, broken }
+        // Few lines get as far as this; what counts is that it is built fast.
+        let literals =
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&needles).unwrap_or_else(|_| {
+                // Too many literals for any automaton cannot be; were it so, every pattern would be tried on every line.
+                always = (0..ranked.len() as u32).collect();
+                AhoCorasick::new([""; 0]).expect("no needles")
+            });
+        let needs: Vec<Needs> = parsed
+            .iter()
+            .zip(&ranked)
+            .map(|(hir, r)| Needs { programs: r.programs.clone(), sets: literals::all_required(hir) })
+            .collect();
+        let special = Special::new(parsed.iter().zip(needs.iter().map(|n| n.sets.as_slice())));
+        let quiet = Quiet::new(&needs);
+        Matcher { words: ranked.len().div_ceil(64), ranked, literals, of_literal, always, special, quiet, broken }
+    }
+
+    /// What the pattern of this rank captures, if it matches.
+    pub(super) fn captures<'m, 't>(&'m self, rank: usize, body: &'t [u8]) -> Option<Found<'m, 't>> {
+        let captures = self.regex(rank)?.captures(body)?;
+        Some(Found { pattern: self.ranked[rank].pattern, captures, rank, matcher: self })
+    }
+
+    /// The ranks that looked for a part of a word in the last `find`, as far as its answer (the rank, if there was
+    /// one) may hang on them.
+    pub(super) fn hangs_on(&self, scratch: &Scratch, found: Option<usize>) -> Vec<usize> {
+        let last = found.unwrap_or(self.ranked.len());
+        (0..self.ranked.len().min(last + 1))
+            .filter(|rank| scratch.candidates[rank / 64] & (1 << (rank % 64)) != 0 && self.special.has_parts(*rank))
+            .collect()
+    }
+
+    /// The number, as given, of the pattern of this rank.
+    pub(super) fn pattern(&self, rank: usize) -> usize {
+        self.ranked[rank].pattern
     }
 
     /// The pattern that `body` (`tag[pid]: message`) belongs to.
@@ -151,6 +189,11 @@ impl<'t> Found<'_, 't> {
             .key
             .iter()
             .map(|name| self.captures.name(name).map_or(&b""[..], |m| m.as_bytes()))
+    }
+
+    /// Where the key captures are; none if one took no part.
+    pub(super) fn key_ranges(&self) -> impl Iterator<Item = Option<std::ops::Range<usize>>> + '_ {
+        self.matcher.ranked[self.rank].key.iter().map(|name| self.captures.name(name).map(|m| m.range()))
     }
 
     /// All named captures that took part.

@@ -41,14 +41,14 @@ pub(super) fn scan(
     let stopped = || options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
     let work = || -> Sums {
         let mut worker = Worker::new(&matcher, options.zone.clone(), since);
-        let mut buffer = Vec::with_capacity(BLOCK + 1);
+        let mut buffer = Vec::new();
         loop {
             let block = match feed.lock() {
                 Ok(mut feed) if !stopped() => feed.next(&mut buffer),
                 _ => None,
             };
             let Some(block) = block else { return worker.sums };
-            worker.block(block, &buffer);
+            worker.block(block, &buffer[..block.len]);
             if block.number.is_multiple_of(16) {
                 progress(stored.load(Ordering::Relaxed).min(total.max(1)), total);
             }
