@@ -8,7 +8,6 @@
 //! parts a message has counts too.
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use memchr::memmem;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::hash::{self, Map};
@@ -19,6 +18,9 @@ const MOST: usize = 16 << 10;
 const ITEMS: usize = 768;
 /// Letters that a word may have.
 const LONGEST_WORD: usize = 24;
+
+/// Words of 64 bits in the sieve for atoms that count.
+const SIEVE: usize = 128;
 
 const LETTER: u8 = 1;
 const DIGIT: u8 = 2;
@@ -43,8 +45,10 @@ const KINDS: [u8; 256] = {
 
 /// What patterns look for inside of atoms.
 pub(super) struct Special {
-    /// atoms that count as they are, by hash without seed
+    /// atoms that count as they are, by their `word`
     atoms: Map<()>,
+    /// one bit for each of them: most others are told by it
+    sieve: [u64; SIEVE],
     /// parts of atoms, by pattern
     parts: Vec<Vec<Vec<u8>>>,
     /// those of patterns that may have no more than that to go by
@@ -99,14 +103,14 @@ impl<T> Classes<T> {
                 kinds |= kind;
                 at += 1;
             }
-            let atom = &message[start..at];
-            h = if kinds & (DIGIT | DOT) == 0 && atom.len() <= LONGEST_WORD
-                || special.keeps(message, start, atom, kinds)
+            let word = word(message, start, at);
+            h = if kinds & (DIGIT | DOT) == 0 && at - start <= LONGEST_WORD
+                || special.keeps(message, start, at, kinds, word)
             {
-                hash::add_bytes(h, atom)
+                hash::add(h, word)
             } else {
-                let network = if start > 0 && message[start - 1] == b'[' { network(atom) } else { 0 };
-                hash::add(h, 0x100 | u64::from(kinds) | network)
+                let network = if start > 0 && message[start - 1] == b'[' { network(&message[start..at]) } else { 0 };
+                hash::add(h, 0x100 | sort(kinds) | network)
             };
         }
         *self.items.get_mut(count)? = at as u32;
@@ -146,16 +150,17 @@ impl Special {
             let mut parts = Vec::new();
             collect(hir, false, false, &mut atoms, &mut parts);
             // All that tells a line of it may be such a part: no word of the class leads to the pattern.
-            let may_be_part = |l: &Vec<u8>| {
-                l.iter().all(|b| KINDS[usize::from(*b)] != 0)
-                    && (varies(l) || parts.iter().any(|p| memmem::find(p, l).is_some()))
-            };
+            let may_be_part = |l: &Vec<u8>| l.iter().all(|b| KINDS[usize::from(*b)] != 0) && varies(l);
             if sets.iter().all(|set| set.iter().any(may_be_part)) {
                 lone.extend(parts.iter().cloned());
             }
             all.push(parts);
         }
-        Special { atoms, parts: all, lone: automaton(lone) }
+        let mut sieve = [0; SIEVE];
+        for word in atoms.keys() {
+            sieve[(word >> 6) as usize % SIEVE] |= 1 << (word % 64);
+        }
+        Special { atoms, sieve, parts: all, lone: automaton(lone) }
     }
 
     /// Whether this pattern looks for parts of atoms.
@@ -169,18 +174,50 @@ impl Special {
     }
 
     #[inline]
-    fn keeps(&self, message: &[u8], start: usize, atom: &[u8], kinds: u8) -> bool {
-        if kinds & !(DIGIT | DOT) == 0 {
-            match atom {
+    fn keeps(&self, message: &[u8], start: usize, end: usize, kinds: u8, word: u64) -> bool {
+        if kinds & !(DIGIT | DOT) == 0 && end - start <= 7 {
+            match &message[start..end] {
                 // SMTP replies and ports.
-                [b'2' | b'4' | b'5', _, _] => return true,
-                [b'2' | b'4' | b'5', b'.', b'0'..=b'9', b'.', ..] if atom.len() <= 7 => return true,
+                [b'2' | b'4' | b'5', _, _] | [b'2' | b'4' | b'5', b'.', b'0'..=b'9', b'.', ..] => return true,
                 _ if start >= 2 && message[start - 1] == b':' && message[start - 2] == b']' => return true,
                 _ => {}
             }
         }
-        self.atoms.contains_key(&hash::add_bytes(0, atom))
+        self.sieve[(word >> 6) as usize % SIEVE] & (1 << (word % 64)) != 0 && self.atoms.contains_key(&word)
     }
+}
+
+/// A number, an address or version, anything else.
+#[inline]
+fn sort(kinds: u8) -> u64 {
+    match kinds {
+        DIGIT => 1,
+        _ if kinds & !(DIGIT | DOT) == 0 => 2,
+        _ => 3,
+    }
+}
+
+/// The bytes of an atom as one number. Read eight at a time: most atoms are no longer, and a copy of a few bytes
+/// costs more than what it saves.
+#[inline]
+fn word(message: &[u8], start: usize, end: usize) -> u64 {
+    let len = end - start;
+    let eight = |at: usize| message.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    let salt = (len as u64) << 56;
+    if len < 8 {
+        let bytes = match eight(start) {
+            Some(bytes) => bytes & ((1 << (len * 8)) - 1),
+            None => message[start..end].iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+        };
+        return hash::add(bytes, salt);
+    }
+    let mut h = salt;
+    let mut at = start;
+    while at + 8 < end {
+        h = hash::add(h, eight(at).unwrap_or_default());
+        at += 8;
+    }
+    hash::add(h, eight(end - 8).unwrap_or_default())
 }
 
 /// Tells private networks and this host from the rest: patterns do too, by ranges.
@@ -268,7 +305,7 @@ fn note(atom: &[u8], open: bool, atoms: &mut Map<()>, parts: &mut Vec<Vec<u8>>) 
     let code = atom.starts_with(b"2.") || atom.starts_with(b"4.") || atom.starts_with(b"5.") || network(atom) != 0;
     if !open {
         if varies(atom) {
-            atoms.insert(hash::add_bytes(0, atom), ());
+            atoms.insert(word(atom, 0, atom.len()), ());
         }
     } else if atom.len() >= 3 && !(numeric && (atom.len() <= 3 || code)) {
         parts.push(atom.to_vec());

@@ -18,9 +18,8 @@ pub(super) fn add_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
     for chunk in chunks {
         hash = add(hash, u64::from_le_bytes(*chunk));
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    add(hash, u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56))
+    let last = rest.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
+    add(hash, last ^ ((bytes.len() as u64) << 56))
 }
 
 /// A seed that nobody knows.
