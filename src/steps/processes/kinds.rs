@@ -10,6 +10,7 @@ pub(super) const KINDS: &[Kind] = &[
         doc: "an instance is configured, and its master does not run",
         fields: &[
             text("name", "name of the instance, `-` for the default one"),
+            text("label", "` (instance NAME)`, empty for the default one"),
             text("config_dir", "its configuration directory"),
             flag("enabled", "it should run: the default instance, or multi_instance_enable = yes"),
             text("unit", "the unit of systemd that runs it"),

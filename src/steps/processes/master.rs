@@ -36,6 +36,7 @@ pub(super) fn absent(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) 
         .with("name", instance.name.as_str())
         .with("config_dir", instance.config_dir.as_str())
         .with("enabled", enabled)
+        .with("label", if instance.name == "-" { String::new() } else { format!(" (instance {})", instance.name) })
         .with("other_mta", "")
         .with("fatal", "")
         .with("missing_address", "")
@@ -69,7 +70,11 @@ pub(super) fn absent(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) 
     } else {
         if unit::systemd(host) == Ok(false) {
             let stopped = stopped_by_log(ctx);
-            seen = seen.with("unit_state", "").with("unit_failed", false).with("stopped_cleanly", stopped);
+            seen = seen
+                .with("unit_state", "")
+                .with("unit_failed", false)
+                .with("unit_enabled", true)
+                .with("stopped_cleanly", stopped);
         }
         seen = seen.with(
             "start",
@@ -121,14 +126,24 @@ fn unit_fields(host: &dyn Host, mut seen: Observation, units: &[Unit], first: &U
     seen
 }
 
-/// The last fatal error that a unit of Postfix logged after its last attempt to start.
+/// The first fatal error that a unit of Postfix logged in its last attempt to start: what follows it only says
+/// that the start failed.
 fn fatal_of_start(host: &dyn Host, units: &[Unit]) -> Option<(String, String)> {
     units.iter().find_map(|u| {
         let lines = unit::journal(host, u.name(), 80).ok()?;
-        let line = lines.iter().rev().find(|l| l.message.contains("fatal: "))?;
+        let start =
+            lines.iter().rposition(|l| l.program == "systemd" && l.message.starts_with("Starting ")).unwrap_or(0);
         // Postfix that ran after it makes it history.
-        let later = lines.iter().rev().take_while(|l| *l != line).any(|l| l.message.contains("daemon started"));
-        (!later).then(|| (format!("journalctl -u {}", u.name()), format!("{}: {}", line.program, line.message)))
+        let run = lines.iter().rposition(|l| l.message.contains("daemon started")).unwrap_or(0);
+        let attempt = &lines[start.max(run)..];
+        let fatal = |l: &&unit::Line| l.message.contains("fatal: ");
+        let line = attempt
+            .iter()
+            .filter(fatal)
+            .find(|l| !l.message.contains("startup failed"))
+            .or_else(|| attempt.iter().find(fatal))?;
+        let program = line.program.rsplit('/').next().unwrap_or_default();
+        Some((format!("journalctl -u {}", u.name()), format!("{program}: {}", line.message)))
     })
 }
 

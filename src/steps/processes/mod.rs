@@ -44,8 +44,8 @@ fn run(ctx: &Context<'_>) -> Outcome {
             master::absent(ctx, instance, &mut out);
         } else {
             daemons::look(ctx, instance, &mut out);
-            sandbox::look(ctx, instance, &mut out);
         }
+        sandbox::look(ctx, instance, &mut out);
         if let Some(listeners) = &listeners {
             ports::look(ctx, instance, listeners, &mut out);
         }

@@ -15,7 +15,9 @@ pub(super) fn look(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) {
         drop_ins(ctx, instance, unit, out);
         restarts(ctx, instance, unit, out);
     }
-    enabled(instance, &units, out);
+    if instance.master_pid.is_some() {
+        enabled(instance, &units, out);
+    }
 }
 
 fn enabled(instance: &Instance, units: &[Unit], out: &mut Outcome) {
