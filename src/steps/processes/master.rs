@@ -108,7 +108,7 @@ fn unit_fields(host: &dyn Host, mut seen: Observation, units: &[Unit], first: &U
         .with("unit", failed.name().trim_end_matches(".service"))
         .with("unit_state", failed.state())
         .with("unit_failed", failed.state() == "failed")
-        .with("unit_enabled", units.iter().any(Unit::enabled))
+        .with("unit_enabled", units.iter().find(|u| u.name() == "postfix.service").unwrap_or(first).enabled())
         .with("unit_result", failed.get("Result"))
         .seen(Evidence::new(
             format!("systemctl show {}", failed.name()),
