@@ -125,8 +125,8 @@ fn overlap(look: &Look<'_>, first: &Class, second: &Class) {
         second.members.iter().map(|m| (m.domain.as_str(), m)).collect();
     let mut found = 0;
     for member in &first.members {
-        let twin_spelled;
-        let (second_as, second_at) = if let Some(twin) = index.get(member.domain.as_str()) {
+        let table_spelled;
+        let (twin_as, at) = if let Some(twin) = index.get(member.domain.as_str()) {
             if first.parameter == "mydestination"
                 && second.parameter == "relay_domains"
                 && twin.spelled.contains("mydestination")
@@ -135,12 +135,12 @@ fn overlap(look: &Look<'_>, first: &Class, second: &Class) {
             }
             (twin.spelled.as_str(), twin.at.clone())
         } else if let Some(table) = asked(look, second, &member.domain) {
-            twin_spelled = table;
-            (twin_spelled.as_str(), None)
+            table_spelled = table;
+            (table_spelled.as_str(), None)
         } else {
             continue;
         };
-        emit(look, first, second, &member.domain, (&member.spelled, member.at.clone()), (second_as, second_at));
+        emit(look, first, second, &member.domain, (&member.spelled, member.at.clone()), (twin_as, at));
         found += 1;
         if found >= 20 {
             return;

@@ -284,7 +284,7 @@ pub(crate) const KINDS: &[Kind] = &[
         fields: &[
             text("value", "inet_protocols"),
             text("family", "`IPv4` or `IPv6`"),
-            text("problem", "`only-absent`, `half-absent`"),
+            text("problem", "`only-absent`, `half-absent`, `left-out` (the family is there, but not asked for)"),
             FILE,
             LINE,
         ],
@@ -454,11 +454,6 @@ pub(crate) const KINDS: &[Kind] = &[
             text("action", "what it does, first word, upper case"),
             text("content", "the line"),
         ],
-    },
-    Kind {
-        name: "table-empty",
-        doc: "a table that decides who or what is accepted has no entry",
-        fields: &[TABLE, PATH, PARAMETER, ENTRY, FILE, LINE],
     },
     // Sizes.
     Kind {

@@ -2,6 +2,7 @@
 
 use super::look::{Look, Place, entry};
 use crate::evidence::{Evidence, Observation};
+use crate::postfix::master_cf::Service;
 use crate::postfix::unused;
 
 pub(super) fn observe(look: &Look<'_>) {
@@ -125,22 +126,15 @@ fn twice_in_master(look: &Look<'_>) {
             let Some(last) = service.overrides[index + 1..].iter().rev().find(|o| o.name == first.name) else {
                 continue;
             };
-            let entry = (entry(service), service.name.clone());
-            report_twice(look, &first.name, (&first.value, first.line), (&last.value, last.line), Some(entry));
+            report_twice(look, &first.name, (&first.value, first.line), (&last.value, last.line), Some(service));
         }
     }
 }
 
-fn report_twice(
-    look: &Look<'_>,
-    name: &str,
-    first: (&str, u64),
-    last: (&str, u64),
-    of_entry: Option<(String, String)>,
-) {
-    let kept = super::look::items(last.0);
+fn report_twice(look: &Look<'_>, name: &str, first: (&str, u64), then: (&str, u64), service: Option<&Service>) {
+    let kept = super::look::items(then.0);
     let lost: Vec<String> = super::look::items(first.0).into_iter().filter(|i| !kept.contains(i)).collect();
-    let (file, dash) = match &of_entry {
+    let (file, dash) = match service {
         Some(_) => (&look.config.master.file, "-o "),
         None => (&look.config.main.file, ""),
     };
@@ -148,17 +142,17 @@ fn report_twice(
         .with("name", name)
         .with("first_value", first.0)
         .with("first_line", i64::try_from(first.1).unwrap_or(0))
-        .with("last_value", last.0)
-        .with("last_line", i64::try_from(last.1).unwrap_or(0))
+        .with("last_value", then.0)
+        .with("last_line", i64::try_from(then.1).unwrap_or(0))
         .with("differ", super::look::items(first.0) != kept)
         .with("lost", lost)
         .with("area", area_of(name))
         .with("file", file.as_str())
-        .with("entry", of_entry.as_ref().map_or("", |e| e.0.as_str()))
+        .with("entry", service.map(entry).unwrap_or_default())
         .seen(Evidence::at(file, first.1, format!("{dash}{name} = {}", first.0)))
-        .seen(Evidence::at(file, last.1, format!("{dash}{name} = {}", last.0)));
-    if let Some((_, service)) = &of_entry {
-        seen = seen.of_service(service);
+        .seen(Evidence::at(file, then.1, format!("{dash}{name} = {}", then.0)));
+    if let Some(service) = service {
+        seen = seen.of_service(&service.name);
     }
     look.emit(seen);
 }

@@ -34,21 +34,9 @@ fn pattern_problem(pattern: &str) -> Option<(&'static str, String)> {
     };
     let bare = net.trim_start_matches('[').trim_end_matches(']');
     let suffix = bits.map(|b| format!("/{b}")).unwrap_or_default();
-    let address: IpAddr = match bare.parse() {
-        Ok(address) => address,
-        Err(_) => {
-            let numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !bare.is_empty();
-            // `10.0.0` and `192.168.1.`: short forms of other programs.
-            let parts: Vec<&str> = bare.split('.').filter(|p| !p.is_empty()).collect();
-            let wanted = if numeric && parts.len() < 4 && bits.is_none() {
-                let mut full = parts.clone();
-                full.resize(4, "0");
-                format!("{}/{}", full.join("."), parts.len() * 8)
-            } else {
-                String::new()
-            };
-            return numeric.then_some(("unparsable", wanted));
-        }
+    let Ok(address) = bare.parse::<IpAddr>() else {
+        let numeric = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !bare.is_empty();
+        return numeric.then(|| ("unparsable", full_network(bare, bits)));
     };
     if address.is_ipv6() && !net.starts_with('[') {
         return Some(("no-brackets", format!("[{bare}]{suffix}")));
@@ -68,6 +56,17 @@ fn pattern_problem(pattern: &str) -> Option<(&'static str, String)> {
         let shown = if network.is_ipv6() { format!("[{network}]/{bits}") } else { format!("{network}/{bits}") };
         ("host-bits", shown)
     })
+}
+
+/// `10.0.0` and `192.168.1.` are short forms of other programs.
+fn full_network(short: &str, bits: Option<&str>) -> String {
+    let mut parts: Vec<&str> = short.split('.').filter(|p| !p.is_empty()).collect();
+    if parts.len() >= 4 || bits.is_some() {
+        return String::new();
+    }
+    let mask = parts.len() * 8;
+    parts.resize(4, "0");
+    format!("{}/{mask}", parts.join("."))
 }
 
 fn network_of(address: IpAddr, bits: u32) -> IpAddr {
@@ -97,7 +96,7 @@ fn my_networks(look: &Look<'_>) {
     for used in look.uses().iter().filter(|u| ADDRESS_LISTS.contains(&u.name.as_str())) {
         for item in used.items() {
             let pattern = item.trim_start_matches('!');
-            if pattern.starts_with('/') || pattern.contains("$") {
+            if pattern.starts_with('/') || pattern.contains('$') {
                 continue;
             }
             let found = pattern_problem(pattern).or_else(|| {
@@ -238,6 +237,7 @@ fn protocols(look: &Look<'_>, have: Option<&[IpAddr]>) {
     let problem = match (value.as_str(), has(false), has(true)) {
         ("ipv6", _, false) => Some(("IPv6", "only-absent")),
         ("ipv4", false, true) => Some(("IPv4", "only-absent")),
+        ("ipv6", true, true) => Some(("IPv4", "left-out")),
         ("all", true, false) => Some(("IPv6", "half-absent")),
         ("all", false, true) => Some(("IPv4", "half-absent")),
         _ => None,
@@ -285,8 +285,7 @@ pub(super) fn ask(look: &Look<'_>, name: &str, qtype: &str) -> Option<(String, V
         return None;
     }
     let lines = look.lines("/etc/resolv.conf").ok()?;
-    let server: IpAddr =
-        lines.iter().filter_map(|l| l.trim().strip_prefix("nameserver")?.trim().parse().ok()).next()?;
+    let server: IpAddr = lines.iter().find_map(|l| l.trim().strip_prefix("nameserver")?.trim().parse().ok())?;
     let question = Question {
         server: SocketAddr::new(server, 53),
         name: name.trim_end_matches('.').to_owned(),

@@ -292,12 +292,13 @@ fn open_relay<'a>(look: &Look<'a>, service: Option<&'a Service>, classes: &[Stri
             Walk::End => {}
         }
     }
-    let (Some((word, used)), Some(networks)) = (how, networks) else { return };
-    // Behind a final reject of another service a permit is no hole; that was told by Walk::Blocked.
-    let (how, what, place, parameter) = if word == "permit_mynetworks" {
-        ("mynetworks", wide.unwrap_or_default(), &networks.place, "mynetworks")
-    } else {
-        ("permit", word, &used.place, used.name.as_str())
+    let Some((word, used)) = how else { return };
+    // Behind a final reject of another list a permit is no hole; that was told by Walk::Blocked.
+    let (how, what, place, parameter) = match &networks {
+        Some(networks) if word == "permit_mynetworks" => {
+            ("mynetworks", wide.unwrap_or_default(), &networks.place, "mynetworks")
+        }
+        _ => ("permit", word, &used.place, used.name.as_str()),
     };
     let mut seen = place
         .mark(Observation::now("open-relay").with("how", how).with("what", what).with("parameter", parameter))

@@ -246,7 +246,6 @@ fn values(look: &Look<'_>, table: &tables::TableRef) -> Vec<(String, Evidence)> 
         .collect()
 }
 
-#[expect(clippy::too_many_arguments, reason = "one caller per way of naming a transport")]
 fn missing(
     look: &Look<'_>,
     transport: &str,

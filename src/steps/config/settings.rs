@@ -166,7 +166,9 @@ fn dns_lists(look: &Look<'_>, used: &Use) {
     };
     let items = used.items();
     if postscreen {
-        items.iter().for_each(|zone| zone_of(zone, "postscreen"));
+        for zone in &items {
+            zone_of(zone, "postscreen");
+        }
     } else {
         for pair in items.windows(2) {
             if pair[0].starts_with("reject_rbl_") || pair[0].starts_with("reject_rhsbl_") {

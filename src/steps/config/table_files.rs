@@ -40,7 +40,7 @@ fn types(look: &Look<'_>, table: &TableRef, supported: Option<&[String]>) {
     let is_a_type = TYPES.contains(&table.ty.as_str());
     // Without `postconf -m` only a type that no Postfix has is certainly wrong.
     let missing = match supported {
-        Some(supported) => !supported.iter().any(|t| *t == table.ty),
+        Some(supported) => !supported.contains(&table.ty),
         None => !is_a_type,
     };
     if !missing {
@@ -154,7 +154,7 @@ fn fresh(look: &Look<'_>, table: &TableRef) {
         .with("keys", keys.clone())
         .with("seconds", newer)
         .with("command", table.build_command(look))
-        .seen(Evidence::new(path, format!("{} is newer than {} by {newer} s", path, indexed)));
+        .seen(Evidence::new(path, format!("{path} is newer than {indexed} by {newer} s")));
     if newer <= 0 {
         seen.evidence.pop();
     }

@@ -49,13 +49,8 @@ fn destinations(text: &str) -> Vec<String> {
     let (mut word, mut quoted) = (String::new(), false);
     for c in text.chars() {
         match c {
-            '"' => {
-                quoted = !quoted;
-            }
-            ',' | '\n' if !quoted => {
-                all.push(std::mem::take(&mut word));
-                continue;
-            }
+            '"' => quoted = !quoted,
+            ',' | '\n' if !quoted => all.push(std::mem::take(&mut word)),
             _ => word.push(c),
         }
     }

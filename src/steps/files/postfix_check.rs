@@ -48,7 +48,7 @@ const QUEUE: &[Wanted] = &[
 ];
 
 #[derive(PartialEq, Eq)]
-struct Problem {
+struct Wrong {
     problem: &'static str,
     path: String,
     stat: Option<Stat>,
@@ -61,7 +61,7 @@ fn queue(view: &View<'_>) {
         Some(Err(())) => {
             emit_queue(
                 view,
-                &[Problem { problem: "missing", path: view.queue.clone(), stat: None, wanted: "root, 0755".into() }],
+                &[Wrong { problem: "missing", path: view.queue.clone(), stat: None, wanted: "root, 0755".into() }],
             );
             return;
         }
@@ -70,11 +70,11 @@ fn queue(view: &View<'_>) {
     let mut problems = Vec::new();
     if top.mode & 0o005 != 0o005 {
         let (path, wanted) = (view.queue.clone(), "0755".to_owned());
-        problems.push(Problem { problem: "mode", path, stat: Some(top.clone()), wanted });
+        problems.push(Wrong { problem: "mode", path, stat: Some(top.clone()), wanted });
     }
     if top.uid != 0 {
         let (path, wanted) = (view.queue.clone(), "root".to_owned());
-        problems.push(Problem { problem: "owner", path, stat: Some(top), wanted });
+        problems.push(Wrong { problem: "owner", path, stat: Some(top), wanted });
     }
     let owner = view.host.user(&view.mail_owner).ok().map(|u| u.uid);
     let group = view.host.group(&view.setgid_group).ok();
@@ -87,14 +87,14 @@ fn queue(view: &View<'_>) {
                 if view.instance.master_pid.is_some()
                     && !matches!(wanted.name, "corrupt" | "saved" | "trace" | "flush" | "hold")
                 {
-                    problems.push(Problem { problem: "missing", path, stat: None, wanted: "a directory".into() });
+                    problems.push(Wrong { problem: "missing", path, stat: None, wanted: "a directory".into() });
                 }
                 continue;
             }
             None => continue,
         };
         if stat.kind != FileKind::Directory {
-            problems.push(Problem { problem: "not-a-directory", path, stat: Some(stat), wanted: "a directory".into() });
+            problems.push(Wrong { problem: "not-a-directory", path, stat: Some(stat), wanted: "a directory".into() });
             continue;
         }
         let right_owner = if wanted.of_mail_owner { owner } else { Some(0) };
@@ -102,22 +102,22 @@ fn queue(view: &View<'_>) {
             && stat.uid != uid
         {
             let wanted = if wanted.of_mail_owner { view.mail_owner.clone() } else { "root".to_owned() };
-            problems.push(Problem { problem: "owner", path, stat: Some(stat), wanted });
+            problems.push(Wrong { problem: "owner", path, stat: Some(stat), wanted });
             continue;
         }
         if wanted.of_setgid_group && group.is_some_and(|g| stat.gid != g) {
-            problems.push(Problem { problem: "group", path, stat: Some(stat), wanted: view.setgid_group.clone() });
+            problems.push(Wrong { problem: "group", path, stat: Some(stat), wanted: view.setgid_group.clone() });
             continue;
         }
         let lacks = stat.mode & wanted.at_least != wanted.at_least;
         let writable = stat.mode & !wanted.at_most & 0o022 != 0;
         if lacks || writable {
             let wanted = octal(if wanted.at_most & 0o7000 == 0o1000 { 0o1730 } else { wanted.at_least });
-            problems.push(Problem { problem: "mode", path, stat: Some(stat), wanted });
+            problems.push(Wrong { problem: "mode", path, stat: Some(stat), wanted });
         }
     }
     for name in ["owner", "group", "mode", "missing", "not-a-directory"] {
-        let same: Vec<Problem> = {
+        let same: Vec<Wrong> = {
             let (a, b) = problems.into_iter().partition(|p| p.problem == name);
             problems = b;
             a
@@ -128,7 +128,7 @@ fn queue(view: &View<'_>) {
     }
 }
 
-fn emit_queue(view: &View<'_>, same: &[Problem]) {
+fn emit_queue(view: &View<'_>, same: &[Wrong]) {
     let first = &same[0];
     let paths: Vec<String> = same.iter().map(|p| p.path.clone()).collect();
     let list = paths.join(" ");
@@ -329,7 +329,7 @@ fn programs(view: &View<'_>) {
             let path = format!("{directory}/{name}");
             let Some(Ok(stat)) = view.stat(&path) else { continue };
             safe(view, &path, what);
-            let library = name.contains(".so") || name.ends_with(".cf") || name.contains("-files");
+            let library = name.contains(".so") || name.contains(".cf") || name.contains("-files");
             if stat.kind == FileKind::File && stat.mode & 0o111 == 0 && !library {
                 view.emit(
                     Observation::now("daemon-program")
