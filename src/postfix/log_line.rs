@@ -163,21 +163,32 @@ fn id_or_noqueue(message: &[u8]) -> Option<(usize, bool)> {
 }
 
 /// Length of the queue id that `message` begins with, if a colon and a blank follow it.
+#[inline]
 pub fn queue_id(message: &[u8]) -> Option<usize> {
-    let n = message.iter().take(33).position(|b| !b.is_ascii_alphanumeric())?;
-    if n < 5 || message[n] != b':' || message.get(n + 1) != Some(&b' ') {
+    const DIGIT: u8 = 1;
+    const HEX: u8 = 2;
+    const OTHER: u8 = 4;
+    let mut kinds = 0;
+    let mut n = 0;
+    for b in message.iter().take(33) {
+        kinds |= match b {
+            b'0'..=b'9' => DIGIT,
+            b'A'..=b'F' => HEX,
+            b'G'..=b'Z' | b'a'..=b'z' => OTHER,
+            _ => break,
+        };
+        n += 1;
+    }
+    if n < 5 || message.get(n) != Some(&b':') || message.get(n + 1) != Some(&b' ') {
         return None;
     }
-    let id = &message[..n];
     // Short: upper case hexadecimal; a digit is asked for so that a word such as DEAD or FACED is none.
-    let short = id.iter().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b));
-    if short {
-        return (n >= 8 || id.iter().any(u8::is_ascii_digit)).then_some(n);
+    if kinds & OTHER == 0 {
+        return (n >= 8 || kinds & DIGIT != 0).then_some(n);
     }
     // Long: seconds and microseconds in base 52, `z`, the inode in base 51. It begins with a digit since 2000 and
     // for as long as this program will live. Vowels do not occur, but people who change ids in a post use them.
-    let long = n >= 10 && id[0].is_ascii_digit() && id.contains(&b'z');
-    long.then_some(n)
+    (n >= 10 && message[0].is_ascii_digit() && message[..n].contains(&b'z')).then_some(n)
 }
 
 /// Programs that log under their own name where `syslog_name` is not put before it (`postlogd` to the standard
