@@ -1,4 +1,5 @@
 //! The log scan: what it makes of logs of every form, and of rubbish.
+#![allow(clippy::format_push_string, clippy::format_collect, reason = "logs are made up line by line")]
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -22,7 +23,7 @@ fn pattern(regex: &str, key: &[&str]) -> Pattern {
 }
 
 fn options(since: Since) -> ScanOptions<'static> {
-    ScanOptions { since, zone: TimeZone::UTC, now: NOW.parse().unwrap(), threads: 0, stop: None }
+    ScanOptions { since, zone: Some(TimeZone::UTC), now: NOW.parse().unwrap(), threads: 0, stop: None }
 }
 
 fn host(files: &[(&str, &[u8])]) -> Snapshot {

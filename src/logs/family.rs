@@ -24,7 +24,6 @@ fn age(suffix: &str) -> Option<(u8, i64)> {
         return None;
     }
     match digits.len() {
-        0 => None,
         1..=3 if tail.is_empty() => Some((1, -digits.parse::<i64>().ok()?)),
         4.. => {
             let all: String = rest.chars().filter(char::is_ascii_digit).take(17).collect();

@@ -97,11 +97,13 @@ fn words_before_tag(text: &[u8]) -> usize {
     at
 }
 
+/// Severities in the words of syslog.
+const LEVELS: &[&[u8]] =
+    &[b"debug", b"info", b"notice", b"warn", b"warning", b"err", b"error", b"crit", b"alert", b"emerg", b"panic"];
+
 fn is_facility(word: &[u8]) -> bool {
     let word = word.strip_prefix(b"<").and_then(|w| w.strip_suffix(b">")).unwrap_or(word);
     let Some(dot) = memchr::memchr(b'.', word) else { return false };
-    const LEVELS: &[&[u8]] =
-        &[b"debug", b"info", b"notice", b"warn", b"warning", b"err", b"error", b"crit", b"alert", b"emerg", b"panic"];
     LEVELS.contains(&&word[dot + 1..])
 }
 
@@ -239,7 +241,7 @@ mod tests {
         ] {
             assert_eq!(text(&format!("{head}{body}")), body, "{head}");
         }
-        assert_eq!(text(r#"<22>1 2026-11-21T09:12:01Z mx postfix/smtpd 12 - - connect from a[192.0.2.1]"#), body);
+        assert_eq!(text("<22>1 2026-11-21T09:12:01Z mx postfix/smtpd 12 - - connect from a[192.0.2.1]"), body);
         assert_eq!(
             text(r#"<22>1 2026-11-21T09:12:01Z mx postfix/smtpd 12 - [a@1 b="]"][c d="e"] connect from a[192.0.2.1]"#),
             body

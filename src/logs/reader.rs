@@ -214,7 +214,7 @@ fn decompress(host: &dyn Host, path: Option<&str>, mut raw: Counted) -> Result<B
     if let Some(mut run) = tool {
         let Some(path) = path else { return Err(format!("compressed; pipe it through {}", run.line())) };
         run.args.extend(["--".to_owned(), path.to_owned()]);
-        run.limit = Duration::from_secs(600);
+        run.limit = Duration::from_mins(10);
         run.cap = usize::MAX;
         let program = run.program.clone();
         return host.stream(&run).map_err(|t| format!("{program}: {t}"));

@@ -44,8 +44,8 @@ pub enum Since {
 pub struct ScanOptions<'a> {
     /// how much of the past
     pub since: Since,
-    /// zone of stamps that do not say theirs: that of the examined host
-    pub zone: TimeZone,
+    /// zone of stamps that do not say theirs; none: that of the examined host
+    pub zone: Option<TimeZone>,
     /// the host's clock, for the year of stamps that have none
     pub now: Timestamp,
     /// threads; 0: one for each processor
@@ -56,7 +56,7 @@ pub struct ScanOptions<'a> {
 
 impl Default for ScanOptions<'_> {
     fn default() -> Self {
-        ScanOptions { since: Since::Week, zone: TimeZone::system(), now: Timestamp::now(), threads: 0, stop: None }
+        ScanOptions { since: Since::Week, zone: None, now: Timestamp::now(), threads: 0, stop: None }
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn journalctl(since: Option<i64>) -> Run {
         run.args.push(other);
     }
     run.args.extend(since.map(|t| format!("--since=@{t}")));
-    run.limit = std::time::Duration::from_secs(120);
+    run.limit = std::time::Duration::from_mins(2);
     run.cap = usize::MAX;
     run
 }

@@ -8,6 +8,19 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use crate::host::{Host, HostKind};
+
+/// The local time zone of a host.
+pub fn zone_of(host: &dyn Host) -> TimeZone {
+    if host.kind() == HostKind::Live {
+        return TimeZone::system();
+    }
+    let link = host.read_link("/etc/localtime").ok();
+    let of_link = link.as_deref().and_then(|l| l.split_once("zoneinfo/")).map(|(_, name)| name.to_owned());
+    let of_file = || host.read("/etc/timezone", 256).ok().map(|b| String::from_utf8_lossy(&b).trim().to_owned());
+    of_link.or_else(of_file).and_then(|name| TimeZone::get(&name).ok()).unwrap_or_else(TimeZone::system)
+}
+
 /// Reads time stamps of one source.
 #[derive(Debug, Clone)]
 pub struct Clock {

@@ -292,11 +292,11 @@ impl<'m> Worker<'m> {
                 delivery = delivery::read(text);
             } else if text.starts_with(b"reject: ") || text.starts_with(b"milter-reject: ") {
                 reject = true;
-            } else if let Some(peer) = message.strip_prefix(b"connect from ") {
-                if program == b"smtpd" {
-                    self.sums.connects += 1;
-                    self.sums.unknown_connects += u64::from(peer.starts_with(b"unknown["));
-                }
+            } else if program == b"smtpd"
+                && let Some(peer) = message.strip_prefix(b"connect from ")
+            {
+                self.sums.connects += 1;
+                self.sums.unknown_connects += u64::from(peer.starts_with(b"unknown["));
             }
         }
         if let Some(d) = &delivery {

@@ -10,7 +10,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::hash::{self, Map};
+use super::hash::{self, Map, Set};
 
 /// Classes remembered by one thread.
 const MOST: usize = 16 << 10;
@@ -46,7 +46,7 @@ const KINDS: [u8; 256] = {
 /// What patterns look for inside of atoms.
 pub(super) struct Special {
     /// atoms that count as they are, by their `word`
-    atoms: Map<()>,
+    atoms: Set,
     /// one bit for each of them: most others are told by it
     sieve: [u64; SIEVE],
     /// parts of atoms, by pattern
@@ -144,7 +144,7 @@ impl<T> Classes<T> {
 impl Special {
     /// `patterns`: with each the sets of literals of which one each is in what it matches.
     pub(super) fn new<'a>(patterns: impl Iterator<Item = (&'a Hir, &'a [Vec<Vec<u8>>])>) -> Self {
-        let mut atoms = Map::default();
+        let mut atoms = Set::default();
         let (mut all, mut lone) = (Vec::new(), Vec::new());
         for (hir, sets) in patterns {
             let mut parts = Vec::new();
@@ -157,7 +157,7 @@ impl Special {
             all.push(parts);
         }
         let mut sieve = [0; SIEVE];
-        for word in atoms.keys() {
+        for word in &atoms {
             sieve[(word >> 6) as usize % SIEVE] |= 1 << (word % 64);
         }
         Special { atoms, sieve, parts: all, lone: automaton(lone) }
@@ -183,7 +183,7 @@ impl Special {
                 _ => {}
             }
         }
-        self.sieve[(word >> 6) as usize % SIEVE] & (1 << (word % 64)) != 0 && self.atoms.contains_key(&word)
+        self.sieve[(word >> 6) as usize % SIEVE] & (1 << (word % 64)) != 0 && self.atoms.contains(&word)
     }
 }
 
@@ -227,8 +227,8 @@ fn network(address: &[u8]) -> u64 {
         [b'1', b'2', b'7', b'.', ..] => 2,
         [b'1', b'9', b'2', b'.', b'1', b'6', b'8', b'.', ..] => 3,
         [b'1', b'7', b'2', b'.', b'1', b'6'..=b'9', b'.', ..]
-        | [b'1', b'7', b'2', b'.', b'2', b'0'..=b'9', b'.', ..] => 4,
-        [b'1', b'7', b'2', b'.', b'3', b'0' | b'1', b'.', ..] => 4,
+        | [b'1', b'7', b'2', b'.', b'2', b'0'..=b'9', b'.', ..]
+        | [b'1', b'7', b'2', b'.', b'3', b'0' | b'1', b'.', ..] => 4,
         [b'1', b'0', b'0', b'.', ..] => 5,
         [b'1', b'6', b'9', b'.', b'2', b'5', b'4', b'.', ..] => 6,
         [b'f', b'c' | b'd', ..] => 7,
@@ -263,7 +263,7 @@ fn varies(atom: &[u8]) -> bool {
 }
 
 /// Collects the atoms of a regex. `left`, `right`: an atom may go on beyond that edge of this part.
-fn collect(hir: &Hir, left: bool, right: bool, atoms: &mut Map<()>, parts: &mut Vec<Vec<u8>>) {
+fn collect(hir: &Hir, left: bool, right: bool, atoms: &mut Set, parts: &mut Vec<Vec<u8>>) {
     match hir.kind() {
         HirKind::Literal(literal) => {
             let text = &literal.0;
@@ -299,13 +299,13 @@ fn collect(hir: &Hir, left: bool, right: bool, atoms: &mut Map<()>, parts: &mut 
     }
 }
 
-fn note(atom: &[u8], open: bool, atoms: &mut Map<()>, parts: &mut Vec<Vec<u8>>) {
+fn note(atom: &[u8], open: bool, atoms: &mut Set, parts: &mut Vec<Vec<u8>>) {
     let numeric = atom.iter().all(|b| KINDS[usize::from(*b)] & (DIGIT | DOT) != 0);
     // Status codes are kept, and private networks told apart, without this.
     let code = atom.starts_with(b"2.") || atom.starts_with(b"4.") || atom.starts_with(b"5.") || network(atom) != 0;
     if !open {
         if varies(atom) {
-            atoms.insert(word(atom, 0, atom.len()), ());
+            atoms.insert(word(atom, 0, atom.len()));
         }
     } else if atom.len() >= 3 && !(numeric && (atom.len() <= 3 || code)) {
         parts.push(atom.to_vec());

@@ -45,3 +45,6 @@ impl Hasher for Identity {
 
 /// A map keyed by hashes.
 pub(super) type Map<V> = std::collections::HashMap<u64, V, std::hash::BuildHasherDefault<Identity>>;
+
+/// A set of hashes.
+pub(super) type Set = std::collections::HashSet<u64, std::hash::BuildHasherDefault<Identity>>;

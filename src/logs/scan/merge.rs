@@ -12,6 +12,8 @@ use crate::logs::head;
 use crate::logs::source::LogSource;
 use crate::postfix::log_line;
 
+/// A group: pattern, `syslog_name`, key, whether it is the overflow.
+type Id = (u32, String, Box<[u8]>, bool);
 /// A part's number for a thing, after merging: (thread, number there).
 type From = (usize, CountedAs);
 
@@ -69,7 +71,7 @@ pub(super) fn merge(parts: Vec<Sums>, sources: &[LogSource]) -> LogScan {
     scan.first_before_window = before.map(|(kept, _)| samples.of(kept));
 
     let mut deliveries: BTreeMap<String, Deliveries> = BTreeMap::new();
-    let mut groups: HashMap<(u32, String, Box<[u8]>, bool), Merged> = HashMap::new();
+    let mut groups: HashMap<Id, Merged> = HashMap::new();
     let mut clusters: HashMap<Box<[u8]>, (Cluster, u64)> = HashMap::new();
     for (i, part) in parts.into_iter().enumerate() {
         for (at, g) in part.groups.all.into_iter().enumerate() {
@@ -81,7 +83,7 @@ pub(super) fn merge(parts: Vec<Sums>, sources: &[LogSource]) -> LogScan {
             match groups.get_mut(&id) {
                 Some(m) => m.absorb(g, marked),
                 None => {
-                    groups.insert(id, Merged::new(g, name(i, 0), marked));
+                    groups.insert(id, Merged::new(g, marked));
                 }
             }
         }
@@ -163,7 +165,7 @@ struct Merged {
 }
 
 impl Merged {
-    fn new(mut g: Growing, _name: String, marked: bool) -> Self {
+    fn new(mut g: Growing, marked: bool) -> Self {
         let kept = g.middle.iter_mut().filter_map(Option::take).chain(g.last.clone()).collect();
         Merged { last_order: g.last_order(), kept, group: g, marked }
     }
@@ -245,7 +247,7 @@ impl Merged {
 }
 
 /// The first groups of each pattern in order of their first line; what is beyond goes to the overflow group.
-fn bounded(groups: HashMap<(u32, String, Box<[u8]>, bool), Merged>) -> Vec<(String, Merged)> {
+fn bounded(groups: HashMap<Id, Merged>) -> Vec<(String, Merged)> {
     let mut all: Vec<(String, bool, Merged)> =
         groups.into_iter().map(|((_, name, _, over), m)| (name, over, m)).collect();
     all.sort_by_key(|(_, over, m)| (*over, m.group.first.order));

@@ -75,7 +75,7 @@ impl Word {
                     && (some(b"") || text.len() < 3)
             }
             Word::Host(_) => {
-                let dots = text.iter().filter(|b| **b == b'.').count();
+                let dots = memchr::memchr_iter(b'.', text).count();
                 let numeric = all(|b| b.is_ascii_digit() || *b == b'.');
                 all(|b| b.is_ascii_alphanumeric() || b"-_.[]:".contains(b))
                     && (b"[]".contains(&text[0])

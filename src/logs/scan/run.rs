@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::block::{Sums, Worker};
@@ -12,7 +13,7 @@ use crate::host::Host;
 use crate::logs::head::{self, When};
 use crate::logs::reader::{BLOCK, Feed};
 use crate::logs::source::LogSource;
-use crate::logs::timestamp::Clock;
+use crate::logs::timestamp::{self, Clock};
 use crate::postfix::log_line;
 
 /// The default window.
@@ -26,10 +27,11 @@ pub(super) fn scan(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> LogScan {
     let matcher = Matcher::new(patterns);
+    let zone = options.zone.clone().unwrap_or_else(|| timestamp::zone_of(host));
     let since = match options.since {
         Since::All => None,
         Since::At(t) => Some(t),
-        Since::Week => newest(host, sources, options).and_then(|t| t.checked_sub(WEEK).ok()),
+        Since::Week => newest(host, sources, options, &zone).and_then(|t| t.checked_sub(WEEK).ok()),
     };
     let total: u64 = sources.iter().map(|s| if let LogSource::File { size, .. } = s { *size } else { 0 }).sum();
     let feed = Mutex::new(Feed::new(host, sources, options.now));
@@ -40,7 +42,7 @@ pub(super) fn scan(
     };
     let stopped = || options.stop.is_some_and(|s| s.load(Ordering::Relaxed));
     let work = || -> Sums {
-        let mut worker = Worker::new(&matcher, options.zone.clone(), since);
+        let mut worker = Worker::new(&matcher, zone.clone(), since);
         let mut buffer = Vec::new();
         loop {
             let block = match feed.lock() {
@@ -100,14 +102,14 @@ fn before_window(matcher: &Matcher, sample: &Sample) -> Option<Group> {
 }
 
 /// Time of the newest line, from the end of the newest file. None: it cannot be told before reading.
-fn newest(host: &dyn Host, sources: &[LogSource], options: &ScanOptions<'_>) -> Option<Timestamp> {
+fn newest(host: &dyn Host, sources: &[LogSource], options: &ScanOptions<'_>, zone: &TimeZone) -> Option<Timestamp> {
     if sources.iter().any(|s| matches!(s, LogSource::Stdin)) {
         return None;
     }
     let mut newest = None;
     for source in sources {
         let found = match source {
-            LogSource::File { path, size } => tail_time(host, path, *size, options),
+            LogSource::File { path, size } => tail_time(host, path, *size, options, zone),
             // A journal goes on until now.
             LogSource::Journal => Some(options.now),
             LogSource::Stdin => None,
@@ -117,13 +119,13 @@ fn newest(host: &dyn Host, sources: &[LogSource], options: &ScanOptions<'_>) -> 
     newest
 }
 
-fn tail_time(host: &dyn Host, path: &str, size: u64, options: &ScanOptions<'_>) -> Option<Timestamp> {
+fn tail_time(host: &dyn Host, path: &str, size: u64, options: &ScanOptions<'_>, zone: &TimeZone) -> Option<Timestamp> {
     use std::io::Read;
     let stat = host.stat(path).ok()?;
     let written = Timestamp::from_second(stat.mtime).ok().filter(|t| t.as_second() > 0).unwrap_or(options.now);
     let mut tail = Vec::new();
     host.open(path, size.saturating_sub(64 << 10)).ok()?.take(1 << 20).read_to_end(&mut tail).ok()?;
-    let mut clock = Clock::new(options.zone.clone(), written.min(options.now));
+    let mut clock = Clock::new(zone.clone(), written.min(options.now));
     // A compressed file is no text; what it holds is not newer than its last change.
     tail.rsplit(|b| *b == b'\n').take(200).filter(|l| l.len() < 4096).find_map(|l| match head::take_off(l).stamp {
         When::Stamp(s) => clock.place(&s),
