@@ -116,8 +116,8 @@ fn lists(ctx: &Context<'_>, instance: &Instance, parameter: &str, domain: &str) 
                 unknown = true;
             } else {
                 match query(ctx.server.host, instance, item, domain) {
-                    Some(Some(_)) => return Some(true),
-                    Some(None) => {}
+                    Some(found) if !found.is_empty() => return Some(true),
+                    Some(_) => {}
                     None => unknown = true,
                 }
             }
@@ -147,15 +147,15 @@ pub(super) fn class(ctx: &Context<'_>, instance: &Instance, domain: &str) -> Opt
     Some(("default", "default_transport"))
 }
 
-/// `postmap -q`: none is "could not be asked".
-fn query(host: &dyn Host, instance: &Instance, table: &str, key: &str) -> Option<Option<String>> {
+/// `postmap -q`: none is "could not be asked", an empty list "not there".
+fn query(host: &dyn Host, instance: &Instance, table: &str, key: &str) -> Option<Vec<String>> {
     let table = table.trim_start_matches("proxy:");
     let run = Run::new("postmap", &["-c", &instance.config_dir, "-q", key, table]).limit(Duration::from_secs(5));
     let ran = host.run(&run).ok()?;
     if ran.ok() {
-        Some(Some(crate::evidence::printable(ran.out().trim())))
+        Some(vec![crate::evidence::printable(ran.out().trim())])
     } else if ran.err().trim().is_empty() {
-        Some(None)
+        Some(Vec::new())
     } else {
         None
     }
@@ -166,11 +166,11 @@ fn virtual_aliases(host: &dyn Host, instance: &Instance, out: &mut Outcome, addr
     for table in instance.config.items("virtual_alias_maps") {
         for key in [address.to_owned(), format!("@{domain}")] {
             match query(host, instance, &table, &key) {
-                Some(Some(value)) => {
-                    out.saw(format!("postmap -q {key} {table}"), value);
+                Some(found) if !found.is_empty() => {
+                    out.saw(format!("postmap -q {key} {table}"), found.join(" "));
                     return out.set("virtual_exists", true);
                 }
-                Some(None) => {}
+                Some(_) => {}
                 None => known = false,
             }
         }

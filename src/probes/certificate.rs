@@ -65,7 +65,7 @@ fn run(ctx: &Context<'_>, args: &Args) -> Outcome {
     };
     out.set("exists", true);
     out.set("readable", true);
-    let now = host.now().map(|t| t.as_second()).ok();
+    let now = host.now().map(jiff::Timestamp::as_second).ok();
     let chain: Vec<Vec<u8>> = Pem::iter_from_buffer(&bytes)
         .filter_map(Result::ok)
         .filter(|p| p.label.ends_with("CERTIFICATE"))

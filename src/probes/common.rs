@@ -40,14 +40,3 @@ pub(super) fn mail_owner(ctx: &Context<'_>) -> String {
 pub(super) fn arg<'a>(args: &'a Args, name: &str) -> Option<&'a str> {
     args.get(name).map(|v| v.trim()).filter(|v| !v.is_empty())
 }
-
-/// Where a fact of the configuration stands, for evidence.
-pub(super) fn main_cf_at(instance: &Instance, parameter: &str) -> Option<(String, u64)> {
-    let setting = instance.config.main.get(parameter)?;
-    let file = if instance.config.main.file.is_empty() {
-        format!("{}/main.cf", instance.config_dir)
-    } else {
-        instance.config.main.file.clone()
-    };
-    Some((file, setting.line))
-}

@@ -121,7 +121,7 @@ impl Outcome {
         self.evidence.push(Evidence::new(source, text));
     }
     /// Says what could not be looked at.
-    pub(crate) fn unchecked(&mut self, what: impl Into<String>, why: impl ToString, settle: Option<String>) {
+    pub(crate) fn unchecked(&mut self, what: impl Into<String>, why: impl std::fmt::Display, settle: Option<String>) {
         self.not_checked.push(NotChecked { what: what.into(), why: why.to_string(), settle });
     }
     /// The text of a field that was set.

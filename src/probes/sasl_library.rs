@@ -136,13 +136,9 @@ fn plugins(host: &dyn Host, out: &mut Outcome) {
         let is = |word: &str| release.lines().any(|l| l.starts_with("id") && l.contains(word));
         let package = if is("debian") {
             Some("libsasl2-modules")
-        } else if is("rhel") || is("fedora") {
+        } else if is("rhel") || is("fedora") || is("suse") {
             Some("cyrus-sasl-plain")
-        } else if is("suse") {
-            Some("cyrus-sasl-plain")
-        } else if is("alpine") {
-            Some("cyrus-sasl")
-        } else if is("arch") {
+        } else if is("alpine") || is("arch") {
             Some("cyrus-sasl")
         } else {
             None

@@ -108,7 +108,7 @@ fn judge(out: &mut Outcome, text: &str, errors: &str, name: &str, source: &str) 
     }
     out.set("offers_starttls", true);
     let code =
-        all().filter_map(|l| l.trim().strip_prefix("Verify return code: ")).last().unwrap_or_default().to_owned();
+        all().filter_map(|l| l.trim().strip_prefix("Verify return code: ")).next_back().unwrap_or_default().to_owned();
     let number = code.split_whitespace().next().unwrap_or_default().to_owned();
     if !code.is_empty() {
         out.set("trusted", number == "0");

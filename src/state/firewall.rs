@@ -117,12 +117,15 @@ fn walk(
         match target {
             _ if udp => {}
             "ACCEPT" | "RETURN" if covers && !bound_to_others(rule) => return true,
-            "DROP" | "REJECT" if covers => found.push((text_of(table, chain, rule), target.to_owned(), narrow(rule))),
-            "REDIRECT" | "DNAT" if covers => found.push((text_of(table, chain, rule), target.to_owned(), narrow(rule))),
-            other if chains.contains_key(other) && (ports.is_none() || covers) => {
-                if walk(table, other, chains, port, visited, found) {
-                    return true;
-                }
+            "DROP" | "REJECT" | "REDIRECT" | "DNAT" if covers => {
+                found.push((text_of(table, chain, rule), target.to_owned(), narrow(rule)));
+            }
+            other
+                if chains.contains_key(other)
+                    && (ports.is_none() || covers)
+                    && walk(table, other, chains, port, visited, found) =>
+            {
+                return true;
             }
             _ => {}
         }

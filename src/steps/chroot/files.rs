@@ -136,7 +136,7 @@ impl Look<'_> {
                 if self.unreadable(file, &inside, services, matters, out) {
                     return;
                 }
-                self.compare(file, &theirs, &ours, services, matters, names, out);
+                self.compare(file, (&theirs, &ours), services, matters, names, out);
             }
             Err(Trouble::Missing) => {
                 let mut seen = base("jail-file-missing")
@@ -245,8 +245,7 @@ impl Look<'_> {
     fn compare(
         &self,
         file: &str,
-        theirs: &[u8],
-        ours: &[u8],
+        (theirs, ours): (&[u8], &[u8]),
         services: &[&Service],
         matters: bool,
         names: &[String],

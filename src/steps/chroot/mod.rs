@@ -85,7 +85,7 @@ fn in_use(host: &dyn Host, instance: &Instance, service: &Service) -> bool {
         return true;
     }
     let names = [format!("{}:", service.name), format!("private/{}", service.name)];
-    let named = |text: &str| {
+    let mentions = |text: &str| {
         text.split([' ', '\t', ',', '=', '{', '}']).any(|w| names.iter().any(|n| w.starts_with(n.as_str())))
     };
     let bare = |name: &str| instance.config.text(name) == service.name;
@@ -97,14 +97,14 @@ fn in_use(host: &dyn Host, instance: &Instance, service: &Service) -> bool {
         "default_transport",
         "fallback_transport",
     ];
-    transports.iter().any(|t| bare(t) || named(&instance.config.text(t)))
-        || instance.config.main.settings.iter().any(|s| named(&s.value))
-        || instance.config.master.services.iter().flat_map(|s| &s.overrides).any(|o| named(&o.value))
+    transports.iter().any(|t| bare(t) || mentions(&instance.config.text(t)))
+        || instance.config.main.settings.iter().any(|s| mentions(&s.value))
+        || instance.config.master.services.iter().flat_map(|s| &s.overrides).any(|o| mentions(&o.value))
         || instance.config.items("transport_maps").iter().any(|item| {
             item.split_once(':')
                 .filter(|(_, path)| path.starts_with('/'))
                 .and_then(|(_, path)| host.read(path, 256 << 10).ok())
-                .is_some_and(|bytes| named(&String::from_utf8_lossy(&bytes)))
+                .is_some_and(|bytes| mentions(&String::from_utf8_lossy(&bytes)))
         })
 }
 

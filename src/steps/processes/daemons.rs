@@ -253,9 +253,6 @@ fn resources(ctx: &Context<'_>, instance: &Instance, out: &mut Outcome) {
             near("processes of the control group", int("cgroup_pids"), int("cgroup_pids_max"));
             near("open files of the system", int("system_fd_used"), int("system_fd_limit"));
         }
-        if program != "smtpd" || int("fd_limit").is_none() {
-            continue;
-        }
     }
 }
 
