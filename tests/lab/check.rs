@@ -71,6 +71,9 @@ pub(crate) fn judge(report: &Report, top: &Wanted, also: Option<&Wanted>) -> Vec
     if first.severity == Severity::Info && !top.harmless {
         trouble.push("the first finding is only info".to_owned());
     }
+    if first.evidence.is_empty() {
+        trouble.push(format!("{} shows no evidence", first.id));
+    }
     if let Some(also) = also
         && !report.findings.iter().any(|finding| lacks(finding, also).is_empty())
     {
