@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::{Evidence, Fields, Level, NotChecked, Scope};
 
 /// How bad it is. Ordered: `Info` is the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// worth knowing; nothing needs to be done
@@ -20,7 +20,7 @@ pub enum Severity {
 }
 
 /// How sure it is. Ordered: `Possible` is the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// one of several causes that fit
