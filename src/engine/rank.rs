@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use super::fold::Folded;
+use crate::evidence::Evidence;
 use crate::report::model::{Confidence, Explained, Finding, Severity, Status, Verdict};
 
 /// Kept evidence of a finding; the first pieces are the trigger's own.
@@ -63,9 +64,10 @@ pub fn verdict(findings: &[Finding], examined: bool) -> Verdict {
 fn finding(folded: Folded<'_>) -> Finding {
     let Folded { top, explains } = folded;
     let rule = top.sighting.rule;
-    let mut evidence = top.evidence;
-    let room = EVIDENCE.saturating_sub(evidence.len());
-    evidence.extend(explains.iter().filter_map(|e| e.evidence.first().cloned()).take(room));
+    // The symptom that people know comes first, then what proves the cause, then the other symptoms.
+    let mut symptoms = explains.iter().filter_map(|e| e.evidence.first().cloned());
+    let mut evidence: Vec<Evidence> = symptoms.next().into_iter().chain(top.evidence).collect();
+    evidence.extend(symptoms);
     evidence.truncate(EVIDENCE);
     let mut explained: Vec<Explained> = Vec::new();
     for symptom in &explains {

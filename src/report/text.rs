@@ -235,34 +235,35 @@ fn rows(name: &str, lines: &[String], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// `mail.log:812 (41 times)  Nov 22 14:03 postfix/smtp[742]: … try again`, cut in its middle to the width:
-/// evidence on a screen is for recognising, the JSON has all of it.
+/// `mail.log:812 (41 times)  Nov 22 14:03 smtp: … try again`, cut in its middle to the width: evidence on a
+/// screen is for recognising, the JSON has all of it.
 fn evidence(e: &Evidence, width: usize) -> String {
     let file = e.source.rsplit_once('/').filter(|_| e.line.is_some()).map_or(e.source.as_str(), |(_, f)| f);
     let place = e.line.map_or_else(|| file.to_owned(), |l| format!("{file}:{l}"));
     let count = if e.count > 1 { format!(" ({} times)", number(e.count)) } else { String::new() };
-    let text = match (e.first, tag_onwards(&e.text)) {
-        (Some(time), Some(rest)) => format!("{} {rest}", clock(time)),
-        _ => e.text.clone(),
+    let log_line = e.first.and_then(|time| Some((time, program_and_message(&e.text)?)));
+    let (head, text) = match log_line {
+        Some((time, (program, message))) => (format!("{place}{count}  {} {program}: ", clock(time)), message),
+        None => (format!("{place}{count}  "), e.text.as_str()),
     };
-    let head = format!("{place}{count}  ");
     let room = width.saturating_sub(COLUMN + head.chars().count()).max(30);
-    head + &elide(&text, room)
+    head + &elide(text, room)
 }
 
-/// A log line from its program tag on.
-fn tag_onwards(line: &str) -> Option<&str> {
-    let colon = line.find("]: ")?;
-    Some(&line[line[..colon].rfind(' ')? + 1..])
+/// `smtp` and what it said, of a log line.
+fn program_and_message(line: &str) -> Option<(&str, &str)> {
+    let (head, message) = line.split_once("]: ")?;
+    let (tag, _) = head.rsplit_once('[')?;
+    Some((tag.rsplit([' ', '/']).next()?, message))
 }
 
-/// Cuts the middle out: a log line begins with who says it and ends with why.
+/// Cuts out of the middle, more in front: a log line ends with why.
 fn elide(text: &str, room: usize) -> String {
     let length = text.chars().count();
     if length <= room {
         return text.to_owned();
     }
-    let start = room * 2 / 5;
+    let start = room / 4;
     let head: String = text.chars().take(start).collect();
     let tail: String = text.chars().skip(length - (room - start - 3)).collect();
     // At a blank, if there is one near: half a word is hard to recognise.
