@@ -86,6 +86,9 @@ fn knowledge_and_playbook(args: &Args) -> anyhow::Result<(Knowledge, Playbook)> 
     Ok((knowledge, playbook))
 }
 
+/// Hours of a century: beyond it the subtraction would fail, and it means everything.
+const CENTURY: i64 = 100 * 366 * 24;
+
 /// `7d`, `12h`, `30m`, a date, a date and time in local time, RFC 3339, or `all`.
 fn since(text: &str) -> anyhow::Result<Since> {
     match text {
@@ -102,8 +105,6 @@ fn since(text: &str) -> anyhow::Result<Since> {
             "h" => Some(number),
             _ => None,
         };
-        // Beyond a century the subtraction would fail; it means everything.
-        const CENTURY: i64 = 100 * 366 * 24;
         match (hours, unit) {
             (Some(hours), _) if (0..CENTURY).contains(&hours) => {
                 return Ok(Since::Ago(SignedDuration::from_hours(hours)));
@@ -135,10 +136,8 @@ pub fn nothing_found(args: &Args, server: &Server<'_>) -> String {
         (_, Some(prefix)) => format!("no Postfix and no mail log found through `{prefix}`"),
         _ => "no Postfix and no mail log found on this machine".to_owned(),
     };
-    let mut text = what;
-    for missing in server.not_checked.iter().take(5) {
-        text.push_str(&format!("\n  {}: {}", missing.what, missing.why));
-    }
+    let missing = server.not_checked.iter().take(5).map(|n| format!("\n  {}: {}", n.what, n.why));
+    let mut text = what + &missing.collect::<String>();
     text.push_str("\nTry --log FILE, --main-cf FILE, --snapshot DIR or --via PREFIX; `postdoctor --demo --auto` shows an example.");
     text
 }

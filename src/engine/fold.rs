@@ -98,7 +98,7 @@ fn claims(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
         return false;
     }
     let own = cause.cause.map(|c| c.explains.as_slice()).unwrap_or_default();
-    let names = |list: &[String]| list.iter().any(|e| *e == symptom.sighting.rule.id);
+    let names = |list: &[String]| list.contains(&symptom.sighting.rule.id);
     let areas = |list: &[String]| {
         list.iter().any(|e| e.strip_prefix("area:").is_some_and(|area| area == symptom.sighting.rule.area))
     };

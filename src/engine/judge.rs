@@ -240,7 +240,7 @@ fn weigh<'k>(
     let severity = cause.and_then(|c| c.severity).unwrap_or(rule.severity);
     let proven = winner.is_some() && confidence == Confidence::Confirmed;
     let status = status(&sighting, all_refuted, proven, world);
-    Hypothesis { cause, confidence, severity, status, title, text, fix, evidence, rivals, to_be_sure, sighting }
+    Hypothesis { sighting, cause, confidence, severity, status, title, text, fix, evidence, rivals, to_be_sure }
 }
 
 /// Fix lines; one that would print an unknown value is left out, since nobody can type it.

@@ -56,7 +56,7 @@ fn is_alarm(finding: &Finding) -> bool {
     finding.severity > Severity::Info && finding.status == Status::Current
 }
 
-fn text<'f>(fields: &'f Fields, name: &str) -> Option<String> {
+fn text(fields: &Fields, name: &str) -> Option<String> {
     fields.get(name).map(ToString::to_string).filter(|t| !t.is_empty())
 }
 
@@ -242,11 +242,16 @@ fn evidence(e: &Evidence, width: usize) -> String {
     let place = e.line.map_or_else(|| file.to_owned(), |l| format!("{file}:{l}"));
     let count = if e.count > 1 { format!(" ({} times)", number(e.count)) } else { String::new() };
     let log_line = e.first.and_then(|time| Some((time, program_and_message(&e.text)?)));
-    let (head, text) = match log_line {
+    let (mut head, text) = match log_line {
         Some((time, (program, message))) => (format!("{place}{count}  {} {program}: ", clock(time)), message),
         None => (format!("{place}{count}  "), e.text.as_str()),
     };
-    let room = width.saturating_sub(COLUMN + head.chars().count()).max(30);
+    let room = |head: &str| width.saturating_sub(COLUMN + head.chars().count());
+    // On a narrow screen what was said counts more than when and how often; the finding tells that too.
+    if room(&head) < 40 {
+        head = format!("{place}  ");
+    }
+    let room = room(&head).max(20);
     head + &elide(text, room)
 }
 

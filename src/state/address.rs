@@ -82,19 +82,19 @@ pub fn port_number(port: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn tcp(host: &str, address: Option<&str>, port: &str) -> Option<Address> {
-        Some(Address::Inet { host: host.into(), address: address.map(str::to_owned), port: port.into() })
+    fn tcp(host: &str, address: Option<&str>, port: &str) -> Address {
+        Address::Inet { host: host.into(), address: address.map(str::to_owned), port: port.into() }
     }
 
     #[test]
     fn all_the_ways_to_write_it() {
-        assert_eq!(parse("inet:localhost:8891"), tcp("localhost", None, "8891"));
-        assert_eq!(parse("inet:8891@127.0.0.1"), tcp("127.0.0.1", None, "8891"));
-        assert_eq!(parse("inet:[::1]:8891"), tcp("::1", None, "8891"));
-        assert_eq!(parse("127.0.0.1:10023"), tcp("127.0.0.1", None, "10023"));
-        assert_eq!(parse("[127.0.0.1]:10024"), tcp("127.0.0.1", None, "10024"));
-        assert_eq!(parse("mx.test[192.0.2.1]:25"), tcp("mx.test", Some("192.0.2.1"), "25"));
-        assert_eq!(parse("inet:10023"), tcp("", None, "10023"));
+        assert_eq!(parse("inet:localhost:8891"), Some(tcp("localhost", None, "8891")));
+        assert_eq!(parse("inet:8891@127.0.0.1"), Some(tcp("127.0.0.1", None, "8891")));
+        assert_eq!(parse("inet:[::1]:8891"), Some(tcp("::1", None, "8891")));
+        assert_eq!(parse("127.0.0.1:10023"), Some(tcp("127.0.0.1", None, "10023")));
+        assert_eq!(parse("[127.0.0.1]:10024"), Some(tcp("127.0.0.1", None, "10024")));
+        assert_eq!(parse("mx.test[192.0.2.1]:25"), Some(tcp("mx.test", Some("192.0.2.1"), "25")));
+        assert_eq!(parse("inet:10023"), Some(tcp("", None, "10023")));
         assert_eq!(parse("unix:/run/x.sock"), Some(Address::Unix("/run/x.sock".into())));
         assert_eq!(parse("local:opendkim/x.sock"), Some(Address::Unix("opendkim/x.sock".into())));
         assert_eq!(parse("private/auth"), Some(Address::Unix("private/auth".into())));
