@@ -73,18 +73,20 @@ fn a_tree_with_two_instances() {
 fn files_that_the_person_named() {
     let directory = folder(&[("my-main.cf", "myhostname = named.example\n")]);
     let file = directory.path().join("my-main.cf").to_str().unwrap().to_owned();
-    let server = discover(&Live, &Options { main_cf: Some(file), ..Options::default() });
+    let live = Live::default();
+    let server = discover(&live, &Options { main_cf: Some(file), ..Options::default() });
     assert_eq!(server.instances[0].config.text("myhostname"), "named.example");
     assert!(server.instances[0].postconf.is_none());
 }
 
 #[test]
 fn this_machine_and_its_replay() {
-    let recording = Recording::new(&Live);
+    let host = Live::default();
+    let recording = Recording::new(&host);
     let live = discover(&recording, &Options::default());
     let processes = live.processes.as_ref().unwrap();
     let own = processes.iter().find(|p| p.pid == std::process::id()).unwrap();
-    assert_eq!(own.uid, Live.euid());
+    assert_eq!(own.uid, Live::default().euid());
     assert!(own.started.is_some());
     assert!(live.facts.contains_key("host.memory_mb") && live.facts.contains_key("host.cpus"));
     let directory = tempfile::tempdir().unwrap();
@@ -102,7 +104,7 @@ fn this_machine_and_its_replay() {
 
 /// This machine with its Postfix replaced by a script; needs the right to make a private mount.
 fn with_fake_postconf(script: &str, body: impl FnOnce(&Server<'_>)) {
-    if Live.euid() != 0 {
+    if Live::default().euid() != 0 {
         return;
     }
     let directory = folder(&[("postconf", script)]);
@@ -110,7 +112,7 @@ fn with_fake_postconf(script: &str, body: impl FnOnce(&Server<'_>)) {
     std::fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mount = format!("mount --bind {} /usr/sbin/postconf && echo $$ && exec sleep 40", place.display());
     let run = Run::new("unshare", &["-m", "--propagation", "private", "sh", "-c", &mount]);
-    let Ok(mut inside) = Live.stream(&run) else { return };
+    let Ok(mut inside) = Live::default().stream(&run) else { return };
     let mut pid = [0; 32];
     let n = inside.read(&mut pid).unwrap_or(0);
     let pid = String::from_utf8_lossy(&pid[..n]).trim().to_owned();

@@ -10,14 +10,14 @@ fn sh(script: &str) -> Run {
 
 #[test]
 fn output_status_and_input() {
-    let ran = Live.run(&sh("cat; echo no >&2; exit 3").stdin("yes")).unwrap();
+    let ran = Live::default().run(&sh("cat; echo no >&2; exit 3").stdin("yes")).unwrap();
     assert_eq!((ran.status, &*ran.out(), &*ran.err()), (3, "yes", "no\n"));
-    assert_eq!(Live.run(&sh("kill -9 $$")).unwrap().status, 137);
+    assert_eq!(Live::default().run(&sh("kill -9 $$")).unwrap().status, 137);
 }
 
 #[test]
 fn the_environment_is_clean() {
-    let ran = Live.run(&sh("pwd; env")).unwrap();
+    let ran = Live::default().run(&sh("pwd; env")).unwrap();
     let out = ran.out();
     let mut names: Vec<&str> = out.lines().skip(1).map(|l| l.split('=').next().unwrap()).collect();
     names.sort_unstable();
@@ -29,10 +29,10 @@ fn the_environment_is_clean() {
 #[test]
 fn a_limit_kills_the_whole_group() {
     let start = Instant::now();
-    let ran = Live.run(&sh("sleep 61.25 & sleep 61.25").limit(Duration::from_millis(300)));
+    let ran = Live::default().run(&sh("sleep 61.25 & sleep 61.25").limit(Duration::from_millis(300)));
     assert_eq!(ran, Err(Trouble::TimedOut));
     assert!(start.elapsed() < Duration::from_secs(3));
-    let left = Live.run(&sh("grep -l '^sleep.61.25' /proc/[0-9]*/cmdline 2>/dev/null")).unwrap();
+    let left = Live::default().run(&sh("grep -l '^sleep.61.25' /proc/[0-9]*/cmdline 2>/dev/null")).unwrap();
     assert_eq!(left.out(), "");
 }
 
@@ -40,12 +40,12 @@ fn a_limit_kills_the_whole_group() {
 fn a_grandchild_that_holds_the_pipe_does_not_hang_us() {
     for script in ["echo done; sleep 62.25 &", "echo done; setsid sleep 2 &"] {
         let start = Instant::now();
-        let ran = Live.run(&sh(script)).unwrap();
+        let ran = Live::default().run(&sh(script)).unwrap();
         assert_eq!((ran.status, &*ran.out()), (0, "done\n"));
         assert!(start.elapsed() < Duration::from_millis(1500), "{script}");
     }
     let start = Instant::now();
-    let ran = Live.run(&sh("exec setsid --wait sh -c 'sleep 3'").limit(Duration::from_millis(200)));
+    let ran = Live::default().run(&sh("exec setsid --wait sh -c 'sleep 3'").limit(Duration::from_millis(200)));
     assert_eq!(ran, Err(Trouble::TimedOut));
     assert!(start.elapsed() < Duration::from_millis(1500));
 }
@@ -55,12 +55,12 @@ fn output_is_cut_at_the_cap() {
     let mut run = Run::new("yes", &[]);
     run.cap = 100_000;
     let start = Instant::now();
-    let ran = Live.run(&run).unwrap();
+    let ran = Live::default().run(&run).unwrap();
     assert!(ran.truncated && ran.stdout.len() == 100_000);
     assert!(start.elapsed() < Duration::from_secs(2));
     let mut run = sh("printf 1234; printf 56 >&2");
     run.cap = 4;
-    assert!(!Live.run(&run).unwrap().truncated);
+    assert!(!Live::default().run(&run).unwrap().truncated);
 }
 
 #[test]
@@ -68,10 +68,10 @@ fn missing_and_denied_are_told_apart() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tool");
     std::fs::write(&file, "#!/bin/sh\n").unwrap();
-    assert_eq!(Live.run(&Run::new("no-such-program", &[])), Err(Trouble::Missing));
-    assert_eq!(Live.run(&Run::new("/no/such/program", &[])), Err(Trouble::Missing));
-    assert_eq!(Live.run(&Run::new(file.to_str().unwrap(), &[])), Err(Trouble::Denied));
-    assert_eq!(Live.read("/no/such/file", 10), Err(Trouble::Missing));
+    assert_eq!(Live::default().run(&Run::new("no-such-program", &[])), Err(Trouble::Missing));
+    assert_eq!(Live::default().run(&Run::new("/no/such/program", &[])), Err(Trouble::Missing));
+    assert_eq!(Live::default().run(&Run::new(file.to_str().unwrap(), &[])), Err(Trouble::Denied));
+    assert_eq!(Live::default().read("/no/such/file", 10), Err(Trouble::Missing));
 }
 
 #[test]
@@ -79,20 +79,20 @@ fn fifos_and_devices_are_never_opened() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert!(matches!(Live.read(fifo.to_str().unwrap(), 10), Err(Trouble::Other(_))));
-    assert!(matches!(Live.read("/dev/zero", 10), Err(Trouble::Other(_))));
-    assert!(Live.open(fifo.to_str().unwrap(), 0).is_err());
+    assert!(matches!(Live::default().read(fifo.to_str().unwrap(), 10), Err(Trouble::Other(_))));
+    assert!(matches!(Live::default().read("/dev/zero", 10), Err(Trouble::Other(_))));
+    assert!(Live::default().open(fifo.to_str().unwrap(), 0).is_err());
 }
 
 #[test]
 fn a_stream_ends_with_its_command() {
     use std::io::Read;
     let mut text = String::new();
-    Live.stream(&sh("echo one; echo two")).unwrap().read_to_string(&mut text).unwrap();
+    Live::default().stream(&sh("echo one; echo two")).unwrap().read_to_string(&mut text).unwrap();
     assert_eq!(text, "one\ntwo\n");
-    let error = Live.stream(&sh("echo bad >&2; exit 1")).unwrap().read_to_string(&mut text).unwrap_err();
+    let error = Live::default().stream(&sh("echo bad >&2; exit 1")).unwrap().read_to_string(&mut text).unwrap_err();
     assert_eq!(error.to_string(), "bad");
-    let mut stuck = Live.stream(&sh("sleep 60").limit(Duration::from_millis(100))).unwrap();
+    let mut stuck = Live::default().stream(&sh("sleep 60").limit(Duration::from_millis(100))).unwrap();
     assert_eq!(stuck.read(&mut [0; 9]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
 }
 
@@ -182,7 +182,8 @@ fn a_recording_replays_what_was_asked() {
     let files = folder(&[("a/text", "some text\n"), ("a/key", "-----BEGIN PRIVATE KEY-----\n"), ("a/other", "x")]);
     std::fs::write(files.path().join("a/bytes"), b"\xff\0").unwrap();
     let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
-    let recording = Recording::new(&Live);
+    let host = Live::default();
+    let recording = Recording::new(&host);
     let ask = |host: &dyn Host| {
         let mut stream = String::new();
         std::io::Read::read_to_string(&mut host.stream(&sh("echo stream")).unwrap(), &mut stream).unwrap();
@@ -217,7 +218,7 @@ fn jail() -> Option<tempfile::TempDir> {
             "p=/usr/bin/{program}; [ -e $p ] || p=/bin/{program}; cp --parents -L $p $(ldd $p | grep -o '/[^ ]*') {}",
             jail.path().display()
         );
-        assert!(Live.run(&sh(&copy)).unwrap().ok(), "{program}");
+        assert!(Live::default().run(&sh(&copy)).unwrap().ok(), "{program}");
     }
     let write = |name: &str, text: &str| {
         let file = jail.path().join(name);
@@ -271,7 +272,7 @@ fn through_a_namespace() {
     }
     let script = "mount -t tmpfs none /mnt 2>&1 && echo there > /mnt/proof && echo $$ && exec sleep 30";
     let run = Run::new("unshare", &["-m", "-u", "--propagation", "private", "sh", "-c", script]);
-    let mut inside = Live.stream(&run).unwrap();
+    let mut inside = Live::default().stream(&run).unwrap();
     let mut pid = [0; 32];
     let n = std::io::Read::read(&mut inside, &mut pid).unwrap();
     let pid = String::from_utf8_lossy(&pid[..n]).trim().to_owned();
@@ -280,7 +281,7 @@ fn through_a_namespace() {
     }
     let host = Via::open(&format!("nsenter -t {pid} -m -u")).unwrap();
     assert_eq!(host.read("/mnt/proof", 99).unwrap(), b"there\n");
-    assert_eq!(Live.read("/mnt/proof", 99), Err(Trouble::Missing));
+    assert_eq!(Live::default().read("/mnt/proof", 99), Err(Trouble::Missing));
     assert!(host.system().unwrap().contains_key("host.memory_mb"));
 }
 

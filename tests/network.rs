@@ -37,9 +37,11 @@ fn a_greeting_is_heard() {
             let _ = stream.write_all(&block[..n]);
         }
     });
-    let Connected::Open { said, .. } = Live.connect(&Peer::Tcp(address), LIMIT, LISTEN).unwrap() else { panic!() };
+    let Connected::Open { said, .. } = Live::default().connect(&Peer::Tcp(address), LIMIT, LISTEN).unwrap() else {
+        panic!()
+    };
     assert_eq!(said, b"220 mx ESMTP\r\n");
-    let here = listeners(&Live).unwrap();
+    let here = listeners(&Live::default()).unwrap();
     let own = here.iter().find(|l| l.takes(address.ip(), address.port())).unwrap();
     assert_eq!((own.family, own.pid), (Family::Inet, Some(std::process::id())));
 }
@@ -48,18 +50,18 @@ fn a_greeting_is_heard() {
 fn refused_missing_and_silent_are_told_apart() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let silent = Live.connect(&Peer::Tcp(address), LIMIT, LISTEN).unwrap();
+    let silent = Live::default().connect(&Peer::Tcp(address), LIMIT, LISTEN).unwrap();
     assert!(matches!(silent, Connected::Open { said, .. } if said.is_empty()));
     drop(listener);
-    assert_eq!(Live.connect(&Peer::Tcp(address), LIMIT, LISTEN), Ok(Connected::Refused));
+    assert_eq!(Live::default().connect(&Peer::Tcp(address), LIMIT, LISTEN), Ok(Connected::Refused));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let peer = Peer::Unix(path.to_str().unwrap().to_owned());
-    assert_eq!(Live.connect(&peer, LIMIT, LISTEN), Ok(Connected::Missing));
+    assert_eq!(Live::default().connect(&peer, LIMIT, LISTEN), Ok(Connected::Missing));
     let listener = UnixListener::bind(&path).unwrap();
-    assert!(matches!(Live.connect(&peer, LIMIT, LISTEN), Ok(Connected::Open { .. })));
+    assert!(matches!(Live::default().connect(&peer, LIMIT, LISTEN), Ok(Connected::Open { .. })));
     drop(listener);
-    assert_eq!(Live.connect(&peer, LIMIT, LISTEN), Ok(Connected::Refused));
+    assert_eq!(Live::default().connect(&peer, LIMIT, LISTEN), Ok(Connected::Refused));
 }
 
 #[test]
@@ -79,7 +81,7 @@ fn a_full_backlog_does_not_hang_us() {
     let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
     let start = Instant::now();
     let peer = Peer::Unix(path.to_str().unwrap().to_owned());
-    let answer = Live.connect(&peer, Duration::from_millis(200), Duration::from_millis(100));
+    let answer = Live::default().connect(&peer, Duration::from_millis(200), Duration::from_millis(100));
     assert_eq!(answer, Ok(Connected::TimedOut));
     assert!(start.elapsed() < Duration::from_secs(2));
 }
@@ -105,7 +107,7 @@ fn a_cut_answer_is_asked_for_again_over_tcp() {
         stream.write_all(&(reply.len() as u16).to_be_bytes()).unwrap();
         stream.write_all(&reply).unwrap();
     });
-    let reply = Live.resolve(&question(server, "example.net", "MX")).unwrap();
+    let reply = Live::default().resolve(&question(server, "example.net", "MX")).unwrap();
     assert_eq!((reply.rcode.as_str(), reply.records), ("NOERROR", vec!["10 mx.b.test.".to_owned()]));
     assert_eq!((reply.authentic, reply.ttl), (true, Some(30)));
 }
@@ -115,12 +117,12 @@ fn no_answer_is_not_an_empty_answer() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = udp.local_addr().unwrap();
     let start = Instant::now();
-    assert_eq!(Live.resolve(&question(server, "example.net", "A")), Err(Trouble::TimedOut));
+    assert_eq!(Live::default().resolve(&question(server, "example.net", "A")), Err(Trouble::TimedOut));
     assert!(start.elapsed() < Duration::from_secs(2));
     drop(udp);
-    let refused = Live.resolve(&question(server, "example.net", "A"));
+    let refused = Live::default().resolve(&question(server, "example.net", "A"));
     assert!(matches!(refused, Err(Trouble::Other(why)) if why.contains("connection refused")));
-    let bad = Live.resolve(&question(server, "bad..name", "A"));
+    let bad = Live::default().resolve(&question(server, "bad..name", "A"));
     assert!(matches!(bad, Err(Trouble::Other(_))));
 }
 
@@ -135,6 +137,6 @@ fn a_name_that_does_not_exist() {
         udp.send_to(&answer(&[&[!block[0], block[1]], &block[2..n]].concat(), [0x81, 0x80], 0, &[]), from).unwrap();
         udp.send_to(&answer(&block[..n], [0x81, 0x83], 0, &[]), from).unwrap();
     });
-    let reply = Live.resolve(&question(server, "none.example", "A")).unwrap();
+    let reply = Live::default().resolve(&question(server, "none.example", "A")).unwrap();
     assert_eq!((reply.rcode.as_str(), reply.records.len(), reply.ttl), ("NXDOMAIN", 0, None));
 }

@@ -47,7 +47,7 @@ pub fn open(args: &Args) -> anyhow::Result<Opened> {
     } else if let Some(prefix) = &args.via {
         Box::new(Via::open(prefix).map_err(|why| anyhow::anyhow!("cannot reach the host by `{prefix}`: {why}"))?)
     } else {
-        Box::new(Live)
+        Box::new(Live::default())
     };
     let (knowledge, playbook) = knowledge_and_playbook(args)?;
     let discover = discover::Options {

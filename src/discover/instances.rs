@@ -214,7 +214,8 @@ impl Reader<'_> {
         not_checked: &mut Vec<NotChecked>,
     ) -> (String, Option<Vec<u8>>) {
         let path = named.map_or_else(|| format!("{directory}/{name}"), str::to_owned);
-        let answer = if named.is_some() { Live.read(&absolute(&path), LIMIT) } else { self.host.read(&path, LIMIT) };
+        let answer =
+            if named.is_some() { Live::default().read(&absolute(&path), LIMIT) } else { self.host.read(&path, LIMIT) };
         match answer {
             Ok(bytes) => (path, Some(bytes)),
             Err(trouble) => {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use super::patience::Patience;
 use super::{Answer, Connected, FileKind, Host, HostKind, Peer, Question, Ran, Resolved, Run, Stat, Trouble, User};
 use super::{dns, exec};
 
@@ -16,8 +17,10 @@ use super::{dns, exec};
 const USERS: Duration = Duration::from_secs(5);
 
 /// This machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Live;
+#[derive(Debug, Default)]
+pub struct Live {
+    patience: Patience,
+}
 
 impl Host for Live {
     fn kind(&self) -> HostKind {
@@ -51,7 +54,7 @@ impl Host for Live {
         list_of(Path::new(path))
     }
     fn run(&self, run: &Run) -> Answer<Ran> {
-        exec::run(&argv(run)?, run)
+        self.patience.run(run, || exec::run(&argv(run)?, run))
     }
     fn stream(&self, run: &Run) -> Answer<Box<dyn Read + Send>> {
         exec::stream(&argv(run)?, run)

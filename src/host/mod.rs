@@ -10,6 +10,7 @@ mod dns;
 mod exec;
 mod live;
 mod logs_only;
+mod patience;
 mod recording;
 mod records;
 mod snapshot;

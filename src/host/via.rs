@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::patience::Patience;
 use super::system::from_proc;
 use super::{Answer, Connected, FileKind, Host, HostKind, Peer, Question, Ran, Resolved, Run, Stat, Trouble, User};
 use super::{exec, quote};
@@ -33,6 +34,7 @@ pub struct Via {
     directories: Mutex<HashMap<String, (Instant, Answer<Directory>)>>,
     files: Mutex<HashMap<String, (Instant, Vec<u8>)>>,
     switch: OnceLock<Switch>,
+    patience: Patience,
     /// where ssh keeps the socket of its shared connection
     sockets: Option<tempfile::TempDir>,
 }
@@ -67,6 +69,7 @@ impl Via {
             directories: Mutex::default(),
             files: Mutex::default(),
             switch: OnceLock::new(),
+            patience: Patience::default(),
             sockets: None,
         };
         if let Some(at) = ssh {
@@ -389,7 +392,7 @@ impl Host for Via {
         Ok(names)
     }
     fn run(&self, run: &Run) -> Answer<Ran> {
-        let ran = exec::run(&self.argv(run)?, run).map_err(|trouble| match trouble {
+        let ran = self.patience.run(run, || exec::run(&self.argv(run)?, run)).map_err(|trouble| match trouble {
             // The prefix is missing, not the program.
             Trouble::Missing | Trouble::Denied => Trouble::Other(format!("{}: {trouble}", self.prefix[0])),
             other => other,
