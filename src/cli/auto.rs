@@ -10,7 +10,8 @@ use super::{exit, open};
 use crate::engine::events::{Event, Listener};
 use crate::engine::run;
 use crate::host::{Host, Recording};
-use crate::report::{json, model::Report, text};
+use crate::report::model::{Report, Verdict};
+use crate::report::{json, text};
 use crate::{discover, ui};
 
 /// Examines and reports; the status is that of the verdict, but 0 for the demo, which is sick on purpose.
@@ -28,6 +29,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     let report = run::examine(&server, &opened.knowledge, &opened.playbook, &opened.options, &progress);
     if let Some((recording, folder)) = recording.as_ref().zip(args.record.as_deref()) {
         recording.save(Path::new(folder)).with_context(|| format!("cannot write the recording {folder}"))?;
+    }
+    if server.instances.is_empty() && report.verdict == Verdict::Incomplete {
+        anyhow::bail!(open::nothing_found(args, &server));
     }
     write(&report, args, out)?;
     Ok(if args.demo { exit::HEALTHY } else { exit::status(report.verdict) })

@@ -15,6 +15,7 @@ use crate::ui;
 /// Scans the named logs (none: those of this machine) with all log rules.
 pub fn run(args: &Args, files: &[String], out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut opened = open::open(args)?;
+    open::readable(opened.host.as_ref(), args, files)?;
     let named: Vec<String> = files.iter().chain(&args.log).cloned().collect();
     let logs = source::find(opened.host.as_ref(), &[], &named).sources;
     if logs.is_empty() {

@@ -15,7 +15,9 @@ use crate::engine::load;
 use crate::engine::rule::{Knowledge, Playbook};
 use crate::engine::run::{Options, Since};
 use crate::engine::sources::Sources;
-use crate::host::{Host, Live, Snapshot, Via};
+use crate::evidence;
+use crate::host::{Host, Live, Snapshot, Trouble, Via, quote};
+use crate::logs::source::{self, LogSource};
 use crate::ui;
 
 /// The playbook that `--auto` follows.
@@ -49,6 +51,7 @@ pub fn open(args: &Args) -> anyhow::Result<Opened> {
     } else {
         Box::new(Live::default())
     };
+    readable(host.as_ref(), args, &args.log)?;
     let (knowledge, playbook) = knowledge_and_playbook(args)?;
     let discover = discover::Options {
         instance: args.instance.clone(),
@@ -127,9 +130,37 @@ fn since(text: &str) -> anyhow::Result<Since> {
     }
 }
 
+/// Refuses logs that the person named and that cannot be read: a report without them would answer another question.
+pub fn readable(host: &dyn Host, args: &Args, logs: &[String]) -> anyhow::Result<()> {
+    for name in logs {
+        match source::trouble(host, name) {
+            None => {}
+            Some(Trouble::Denied) => bail!("cannot read the log {name}: permission denied\nTry {}", as_root(args)),
+            Some(Trouble::Missing) => bail!("cannot read the log {name}: there is no such file"),
+            Some(why) => bail!("cannot read the log {name}: {why}"),
+        }
+    }
+    Ok(())
+}
+
+/// What was typed, with the rights of root.
+fn as_root(args: &Args) -> String {
+    if let Some(prefix) = &args.via {
+        return format!("--via {}", quote(&format!("{prefix} sudo")));
+    }
+    let program = std::env::current_exe().map_or_else(|_| "postdoctor".to_owned(), |p| p.display().to_string());
+    let words = std::iter::once(program).chain(std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()));
+    format!("sudo {}", words.map(|w| quote(&w)).collect::<Vec<_>>().join(" "))
+}
+
 /// Why there is nothing to examine, and what to type instead.
 pub fn nothing_found(args: &Args, server: &Server<'_>) -> String {
+    let logs: Vec<&str> = server.logs.iter().map(LogSource::name).collect();
     let what = match (&args.snapshot, &args.via) {
+        _ if !logs.is_empty() => format!(
+            "could not examine: no Postfix found, and no line of Postfix in the log ({})",
+            evidence::printable(&logs.join(", "))
+        ),
         (Some(dir), _) => format!(
             "{dir} holds neither a Postfix configuration (main.cf, master.cf, postconf-n.txt) nor a log (mail.log*)"
         ),

@@ -168,10 +168,13 @@ impl Run<'_> {
         for (source, why) in &log.troubles {
             self.not_checked.push(NotChecked { what: source.clone(), why: why.clone(), settle: None });
         }
-        report.result = if log.lines == 0 { StepResult::Inconclusive } else { StepResult::Pass };
-        if log.lines == 0 {
-            report.reason = Some("the log holds no line".to_owned());
-        }
+        // Lines of other programs say nothing about Postfix, least of all that it is well.
+        report.reason = match (log.lines, log.postfix_lines) {
+            (0, _) => Some("the log holds no line".to_owned()),
+            (_, 0) => Some("the log holds no line of Postfix".to_owned()),
+            _ => None,
+        };
+        report.result = if report.reason.is_some() { StepResult::Inconclusive } else { StepResult::Pass };
         report.looked_at = Some(format!("{} log lines", text::number(log.lines)));
         self.log = Some(log);
     }

@@ -157,6 +157,19 @@ pub fn find(host: &dyn Host, configs: &[&Config], named: &[String]) -> Found {
     found
 }
 
+/// Why a log that the user named cannot be read, if so.
+pub fn trouble(host: &dyn Host, name: &str) -> Option<Trouble> {
+    if name == "-" || name == "journal" {
+        return None;
+    }
+    let path = absolute(host, name);
+    match host.stat(&path) {
+        Ok(stat) if stat.kind == FileKind::Directory => host.list(&path).err(),
+        Ok(_) | Err(Trouble::NotCollected) => host.open(&path, 0).and_then(|mut r| Ok(r.read(&mut [0; 1])?)).err(),
+        Err(why) => Some(why),
+    }
+}
+
 struct Search<'h> {
     host: &'h dyn Host,
     found: Found,
