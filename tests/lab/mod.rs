@@ -131,7 +131,14 @@ fn run_all(cases: &[Case]) {
             scope.spawn(|| {
                 loop {
                     let Some(case) = waiting.lock().unwrap().pop_front() else { return };
-                    let outcome = run_one(case);
+                    let mut outcome = run_one(case);
+                    // The timing of a loaded machine is no fault of the diagnosis: what fails is tried once more, and
+                    // the table says so.
+                    if !outcome.trouble.is_empty() {
+                        let first = outcome.trouble.join("; ");
+                        outcome = run_one(case);
+                        outcome.got = format!("{} (second try; the first: {first})", outcome.got);
+                    }
                     done.lock().unwrap().push(outcome);
                 }
             });
