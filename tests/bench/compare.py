@@ -23,8 +23,10 @@ def run(argv):
     pid = os.fork()
     if pid == 0:
         null = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
+        # A file, not the null device: grep would stop at the first match there.
+        out = os.open(log + ".out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for fd, to in ((0, null), (1, out), (2, null)):
+            os.dup2(to, fd)
         os.execvp(argv[0], argv)
     _, _, usage = os.wait4(pid, 0)
     return time.monotonic() - start, usage.ru_maxrss / 1024
