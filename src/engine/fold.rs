@@ -103,9 +103,11 @@ fn claims(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
         list.iter().any(|e| e.strip_prefix("area:").is_some_and(|area| area == symptom.sighting.rule.area))
     };
     let by_name = names(&cause.sighting.rule.explains) || names(own);
-    // A claim by area is a guess: it yields to a cause that the symptom's own rule has proven.
+    // A claim by area is a guess: it yields to a cause that the symptom's own rule has proven, and ordinary noise
+    // of strangers is no symptom of anything here.
     let by_area = (areas(&cause.sighting.rule.explains) || areas(own))
         && symptom.sighting.order.is_some()
+        && symptom.severity > Severity::Info
         && !(symptom.confidence == Confidence::Confirmed && symptom.cause.is_some());
     (by_name || by_area) && scopes_meet(cause, symptom) && not_later(cause, symptom)
 }
