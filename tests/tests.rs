@@ -6,6 +6,7 @@ mod bad_input;
 mod config_agreement;
 mod demo;
 mod discover;
+mod docs;
 mod host;
 mod hosts;
 mod lab;

@@ -1,0 +1,42 @@
+//! What rules send a reader to exists: each `docs` value names a page of Postfix's documentation and an anchor in it.
+
+use std::collections::HashMap;
+
+use postdoctor::engine::sources::Sources;
+use postdoctor::postfix::parameters;
+
+/// The pages with their anchors.
+fn pages() -> HashMap<&'static str, Vec<&'static str>> {
+    let lines = include_str!("postfix-docs.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.collect()))
+        })
+        .collect()
+}
+
+#[test]
+fn docs_name_pages_and_anchors_that_exist() {
+    let pages = pages();
+    let (knowledge, _) = Sources::embedded().load();
+    let of_rules =
+        knowledge.rules.iter().flat_map(|rule| rule.docs.iter().map(|link| (rule.defined_at.as_str(), link)));
+    let of_steps = knowledge.playbooks.iter().flat_map(|playbook| &playbook.steps);
+    let of_steps = of_steps.flat_map(|step| step.docs.iter().map(|link| (step.id.as_str(), link)));
+    let mut wrong = Vec::new();
+    for (at, link) in of_rules.chain(of_steps).filter(|(_, link)| !link.starts_with("http")) {
+        let (page, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let Some(anchors) = pages.get(page) else {
+            wrong.push(format!("{at}: there is no page {page}"));
+            continue;
+        };
+        let parameter = page == "postconf.5.html" && parameters::known(anchor, None);
+        // `#{parameter}` is filled in when the rule fires.
+        if !anchor.is_empty() && !anchor.contains('{') && !parameter && !anchors.contains(&anchor) {
+            wrong.push(format!("{at}: {page} has no anchor {anchor}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(pages.len() > 130);
+}
