@@ -88,7 +88,7 @@ pub fn rule_in_words(rule: &Rule, fields: &Fields) -> Explanation {
         title: say(proven.and_then(|c| c.title.as_ref()).unwrap_or(&rule.title)),
         meaning: say(&rule.meaning),
         causes: causes.into_iter().map(cause).collect(),
-        look_at: rule.look_at.iter().map(|l| say(l)).collect(),
+        look_at: rule.look_at.iter().filter_map(type_in).map(|l| l.text).collect(),
         fix,
         docs: rule.docs.iter().map(|d| super::rank::address(d)).collect(),
     }
