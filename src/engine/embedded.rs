@@ -49,6 +49,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/sasl.toml",
     "rules/smtpd-rejects.toml",
     "rules/smtpd-replies.toml",
+    "rules/smtp-clients.toml",
     "rules/systemd.toml",
     "rules/tables.toml",
     "rules/tls.toml",

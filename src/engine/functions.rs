@@ -5,6 +5,7 @@ use regex::RegexBuilder;
 
 use super::expr::Names;
 use crate::evidence::{Type, Value};
+use crate::postfix::networks;
 use crate::postfix::version::Version;
 
 /// The one test whose answer is known for an unknown argument; it is evaluated by the expressions themselves.
@@ -139,6 +140,13 @@ pub static FUNCTIONS: &[Function] = &[
             let regex = RegexBuilder::new(text(args, 1)?).size_limit(1 << 20).build().ok()?;
             Some(regex.is_match(text(args, 0)?).into())
         },
+    },
+    Function {
+        name: "within",
+        params: &[TEXT, TEXT],
+        gives: Type::Bool,
+        doc: "within(ip, main.mynetworks): the list of networks contains the address; unknown where a table or file may decide",
+        call: |args, _| networks::contains(text(args, 1)?, text(args, 0)?.parse().ok()?).map(Value::Bool),
     },
     Function {
         name: "first",

@@ -10,6 +10,7 @@ pub mod main_cf;
 pub mod master_cf;
 mod master_words;
 pub mod needed;
+pub mod networks;
 pub mod parameters;
 pub mod unused;
 pub mod version;

@@ -375,6 +375,10 @@ fn names(look: &Look<'_>) {
             let Ok(lines) = look.lines(&value) else { continue };
             value = lines.first().map(|l| l.trim().to_owned()).unwrap_or_default();
         }
+        // A `$name` that could not be resolved, as the host's own name in a pasted main.cf: unknown, not odd.
+        if !explicit && value.contains('$') {
+            continue;
+        }
         if let Some(problem) = name_problem(parameter, &value) {
             odd(look, &used.place, parameter, &value, problem, explicit);
         }
