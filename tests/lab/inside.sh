@@ -13,6 +13,7 @@ if [ -e "$CASE/setup" ]; then
   . "$CASE/setup"
 else
   site_up
+  [ ! -e "$CASE/before" ] || . "$CASE/before"
   mail_in >/dev/null; mail_out eva@plain.example ben
   wait_log 'to=<ada@corp.example>.*status=sent'; wait_log 'plain.example>.*status=sent'
   [ -n "$BARE" ] || . "$CASE/inject"

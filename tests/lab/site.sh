@@ -227,3 +227,4 @@ mail_office() { mail_in -b 192.0.2.150 -h desk.corp.example -f ben@corp.example 
 mail_login() { mail_in -s 192.0.2.10:587 -S -u "ada@corp.example:open sesame" -f ada@corp.example -t eva@partner.example "$@"; }
 # noise [LINES]: the log of the days before
 noise() { { python3 "$LAB/peers/noise.py" "${1:-2000}"; cat $LOG; } >/tmp/noise; cat /tmp/noise >$LOG; rm /tmp/noise; }
+. "$LAB/backends.sh"
