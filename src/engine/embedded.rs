@@ -51,6 +51,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/relay.toml",
     "rules/resources.toml",
     "rules/sasl.toml",
+    "rules/silent.toml",
     "rules/smtpd-rejects.toml",
     "rules/smtpd-replies.toml",
     "rules/smtp-clients.toml",

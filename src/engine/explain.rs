@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::expr::{self, Tri};
-use super::patterns::patterns;
+use super::patterns::{Words, patterns};
 use super::rule::{Cause, Knowledge, Rule};
 use super::template;
 use crate::evidence::{Fields, Value};
@@ -47,7 +47,7 @@ pub struct Explainer<'k> {
 impl<'k> Explainer<'k> {
     /// An explainer for these rules.
     pub fn new(knowledge: &'k Knowledge) -> Self {
-        let (patterns, rules) = patterns(knowledge);
+        let (patterns, rules) = patterns(knowledge, &Words::default());
         Explainer { knowledge, matcher: Matcher::new(&patterns), rules, scratch: Scratch::default() }
     }
 

@@ -146,7 +146,7 @@ impl Run<'_> {
     }
 
     fn scan_logs(&mut self, report: &mut StepReport) {
-        let (patterns, pattern_rules) = patterns::patterns(self.knowledge);
+        let (patterns, pattern_rules) = patterns::patterns(self.knowledge, &patterns::Words::of(self.server));
         self.pattern_rules = pattern_rules;
         let options = ScanOptions {
             since: match self.options.since {

@@ -1,7 +1,7 @@
 //! `playbook test`: each rule about log lines against its examples and near misses, sorted by the very matcher
 //! of the log scan: a line belongs to the rule of the highest priority that matches, then to the first one.
 
-use super::patterns::{of_rule, patterns};
+use super::patterns::{Words, of_rule, patterns};
 use super::rule::{Knowledge, Rule};
 use crate::logs::scan::Pattern;
 use crate::logs::scan::matcher::{Matcher, Scratch};
@@ -23,7 +23,7 @@ pub struct Tried {
 
 /// Tries all lines of all rules.
 pub fn run(knowledge: &Knowledge) -> Vec<Tried> {
-    let (all, owners) = patterns(knowledge);
+    let (all, owners) = patterns(knowledge, &Words::sample());
     let matcher = Matcher::new(&all);
     let owner = |line: &str| {
         let found = matcher.find(line.as_bytes(), &mut Scratch::default())?;
@@ -31,7 +31,7 @@ pub fn run(knowledge: &Knowledge) -> Vec<Tried> {
     };
     let mut tried = Vec::new();
     for rule in &knowledge.rules {
-        let own = of_rule(rule);
+        let own = of_rule(rule, &Words::sample());
         let examples = rule.examples.iter().map(|line| {
             let failure = match owner(line) {
                 Some(id) if id == rule.id => None,
@@ -57,12 +57,12 @@ pub fn run(knowledge: &Knowledge) -> Vec<Tried> {
 
 /// What is wrong with an example of this rule, if one looks at this rule alone.
 pub(super) fn example_fails(rule: &Rule, line: &str) -> Option<String> {
-    why_not(&of_rule(rule), line)
+    why_not(&of_rule(rule, &Words::sample()), line)
 }
 
 /// Whether the rule matches a line that it must not.
 pub(super) fn near_miss_fails(rule: &Rule, line: &str) -> bool {
-    matches(&of_rule(rule), line)
+    matches(&of_rule(rule, &Words::sample()), line)
 }
 
 fn why_not(own: &[Pattern], line: &str) -> Option<String> {
