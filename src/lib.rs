@@ -36,6 +36,7 @@
 //! * Commands are started in [`host`] alone, without a shell, with a time limit that kills the process group.
 //! * Our own trouble never looks like Postfix's: it goes to `not_checked` or to stderr, not into findings.
 
+pub mod address;
 pub mod cli;
 pub mod demo;
 pub mod discover;

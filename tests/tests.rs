@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps says where it failed")]
 #![allow(clippy::disallowed_methods, reason = "tests start programs")]
 
+mod address;
 mod bad_input;
 mod config_agreement;
 mod demo;

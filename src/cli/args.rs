@@ -129,6 +129,18 @@ pub enum Command {
         /// id of a rule or finding; '-' reads log lines from standard input
         id: Option<String>,
     },
+    /// Show where mail for an address goes, and which line of the configuration decides it
+    ///
+    /// Follows the address as Postfix does: rewriting, address class, transport, next hop, aliases and .forward files,
+    /// and what the SMTP servers would say to it. Agrees with `sendmail -bv`, and says why.
+    ExplainAddress {
+        /// addresses to follow: 'info@example.com', 'root'
+        #[arg(required = true)]
+        addresses: Vec<String>,
+        /// envelope sender, for tables that look at it; '<>' is the sender of bounces
+        #[arg(long, value_name = "ADDRESS")]
+        sender: Option<String>,
+    },
     /// Scan logs alone; no host is looked at
     Logs {
         /// log files; '-' is standard input; none: the logs of this machine

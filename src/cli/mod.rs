@@ -4,6 +4,7 @@ pub mod args;
 pub mod auto;
 pub mod exit;
 pub mod explain;
+pub mod explain_address;
 pub mod logs;
 pub mod open;
 pub mod plan;
@@ -19,6 +20,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<u8> {
         Some(Command::Playbook(wanted)) => playbook::run(args, wanted, out),
         Some(Command::Plan) => plan::run(args, out),
         Some(Command::Explain { id }) => explain::run(args, id.as_deref(), out),
+        Some(Command::ExplainAddress { addresses, sender }) => {
+            explain_address::run(args, addresses, sender.as_deref(), out)
+        }
         Some(Command::Logs { files }) => logs::run(args, files, out),
         None if args.auto => auto::run(args, out),
         None => anyhow::bail!(

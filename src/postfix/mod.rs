@@ -6,12 +6,14 @@ pub mod config;
 pub mod expand;
 mod lines;
 pub mod log_line;
+pub mod mail_address;
 pub mod main_cf;
 pub mod master_cf;
 mod master_words;
 pub mod needed;
 pub mod networks;
 pub mod parameters;
+pub mod pattern_table;
 pub mod unused;
 pub mod version;
 

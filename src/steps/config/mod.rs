@@ -9,7 +9,7 @@ mod kinds;
 pub(crate) mod look;
 mod names;
 mod networks;
-mod restrictions;
+pub(crate) mod restrictions;
 mod routing;
 mod running;
 mod security;

@@ -114,7 +114,8 @@ const BARRIERS: &[&str] = &[
     "check_relay_domains",
 ];
 
-fn argument_of(word: &str) -> Option<&'static str> {
+/// What a restriction wants as its argument, if it wants one.
+pub(crate) fn argument_of(word: &str) -> Option<&'static str> {
     WITH_ARGUMENT.iter().find(|(w, _)| *w == word).map(|(_, a)| *a)
 }
 

@@ -1,0 +1,208 @@
+//! `postdoctor explain-address` agrees with Postfix: `sendmail -bv` tells what Postfix would do, the SMTP server whom it takes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::lab;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_postdoctor");
+
+/// What a box left behind.
+struct Asked {
+    out: PathBuf,
+    addresses: Vec<String>,
+    /// as the live host tells it
+    live: Value,
+    /// as its files alone tell it
+    read: Value,
+}
+
+/// Asks Postfix and postdoctor about the addresses of a case; None where there are no boxes.
+fn ask(case: &str) -> Option<Asked> {
+    if let Some(why) = lab::missing() {
+        lab::skip(case, &why);
+        return None;
+    }
+    let list = std::fs::read_to_string(lab::lab_dir().join("odd").join(case).join("ask")).unwrap();
+    let addresses: Vec<String> = list.lines().map(str::to_owned).collect();
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab").join(case);
+    let both = format!(
+        "{PROGRAM} explain-address --format json \"$@\"; {PROGRAM} explain-address --allow 0 --format json \"$@\""
+    );
+    let ran = lab::in_slot(|| {
+        Command::new(lab::lab_dir().join("run"))
+            .args([case, "--", "sh", "-c", &both, "sh"])
+            .args(&addresses)
+            .env("OUT", &out)
+            .env("SEE", PROGRAM)
+            .output()
+            .unwrap()
+    });
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let stdout = std::fs::read_to_string(out.join("stdout")).unwrap();
+    let mut said = serde_json::Deserializer::from_str(&stdout).into_iter::<Value>();
+    let mut next =
+        || said.next().unwrap_or_else(|| panic!("no answer, see {}", out.display())).unwrap()["addresses"].take();
+    let (live, read) = (next(), next());
+    Some(Asked { out: out.clone(), addresses, live, read })
+}
+
+/// What Postfix said about one recipient.
+#[derive(Debug, Clone)]
+struct Row {
+    program: String,
+    to: String,
+    relay: String,
+    deliverable: bool,
+    why: String,
+}
+
+/// The rows of the log for each question.
+fn answers(asked: &Asked) -> BTreeMap<usize, Vec<Row>> {
+    let log = std::fs::read_to_string(asked.out.join("mail.log")).unwrap();
+    let question = Regex::new(r"qmgr\[\d+\]: (\w+): from=<ada\+ask(\d+)@").unwrap();
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for found in question.captures_iter(&log) {
+        numbers.entry(found.get(1).unwrap().as_str()).or_insert_with(|| found[2].parse().unwrap());
+    }
+    let row = Regex::new(r"postfix/(\S+)\[\d+\]: (\w+): to=<(.*?)>,.* relay=(\S+), .*status=(\w+) \((.*)\)").unwrap();
+    let mut all: BTreeMap<usize, Vec<Row>> = BTreeMap::new();
+    for found in log.lines().filter_map(|line| row.captures(line)) {
+        if let Some(number) = numbers.get(&found[2]) {
+            all.entry(*number).or_default().push(Row {
+                program: found[1].to_owned(),
+                to: found[3].to_owned(),
+                relay: found[4].to_owned(),
+                deliverable: &found[5] == "deliverable",
+                why: found[6].to_owned(),
+            });
+        }
+    }
+    all
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Whether a delivery is what Postfix said.
+fn same(route: &Value, delivery: &Value, row: &Row) -> bool {
+    let (transport, target) = (text(route, "transport"), text(delivery, "target"));
+    let words = |prefix: &str| row.why.strip_prefix(prefix);
+    let by = |name: &str| row.relay == name;
+    // Which of the names in the circle Postfix blames depends on where its count ends.
+    if target.starts_with("alias database loop") {
+        return row.why.starts_with("alias database loop");
+    }
+    let ends = match text(delivery, "end") {
+        "mailbox" => by(transport) && row.why == "delivers to mailbox",
+        "maildir" => by(transport) && row.why == "delivers to maildir",
+        "command" => by(transport) && words("delivers to command: ").is_some_and(|c| target.starts_with(c)),
+        "file" => by(transport) && words("delivers to file: ") == Some(target),
+        "forward" => by(transport) && words("forwards to ") == Some(target),
+        "transport" => words("delivers to command: ").is_some() && target.starts_with(&format!("{},", row.relay)),
+        // Its own words, without the status code in front.
+        "bounce" | "defer" => {
+            let bare = target.split_once(' ').filter(|(code, _)| code.contains('.')).map_or(target, |(_, rest)| rest);
+            let bare = bare.split(" (").next().unwrap_or_default();
+            !row.deliverable && row.why.contains(bare)
+        }
+        "host" => {
+            let host = row.relay.split('[').next().unwrap_or_default();
+            let port = row.relay.rsplit_once(':').map_or("", |(_, port)| port);
+            let agent = if transport == "smtp" { "smtp".to_owned() } else { format!("{transport}/smtp") };
+            let said = row.deliverable || row.why.contains("said:");
+            said && !host.is_empty()
+                && target.contains(host)
+                && target.contains(&format!("port {port}"))
+                && row.program == agent
+        }
+        _ => false,
+    };
+    ends && text(delivery, "recipient").eq_ignore_ascii_case(&row.to)
+}
+
+/// Every delivery is one that Postfix tells, and none is missing.
+fn compare(asked: &Asked) {
+    let answers = answers(asked);
+    let mut wrong = Vec::new();
+    let mut rows_seen = 0;
+    for (number, (address, trace)) in (1..).zip(asked.addresses.iter().zip(asked.live.as_array().unwrap())) {
+        assert_eq!(text(trace, "address"), address);
+        let mut rows = answers.get(&number).cloned().unwrap_or_default();
+        rows_seen += rows.len();
+        let said = format!("{rows:#?}");
+        for route in list(trace, "routes") {
+            for delivery in list(route, "deliveries") {
+                match rows.iter().position(|row| same(route, delivery, row)) {
+                    Some(at) => drop(rows.remove(at)),
+                    None => wrong.push(format!("{address}: Postfix does not say {delivery:#}\nit says {said}")),
+                }
+            }
+        }
+        wrong.extend(rows.iter().map(|row| format!("{address}: Postfix also says {row:?}")));
+    }
+    assert!(wrong.is_empty(), "see {}\n{}", asked.out.display(), wrong.join("\n"));
+    assert!(rows_seen >= asked.addresses.len(), "only {rows_seen} answers of Postfix");
+}
+
+/// The files alone tell the same, but for what DNS says.
+fn compare_files(asked: &Asked) {
+    let short = |traces: &Value| -> Vec<String> {
+        let rows = traces.as_array().unwrap().iter().flat_map(|trace| list(trace, "goes_to"));
+        let way =
+            |row: &Value| format!("{} {}:{}", text(row, "recipient"), text(row, "transport"), text(row, "nexthop"));
+        rows.map(way).collect()
+    };
+    assert_eq!(short(&asked.live), short(&asked.read));
+}
+
+#[test]
+fn all_address_classes_go_where_postfix_says() {
+    let Some(asked) = ask("addresses") else { return };
+    compare(&asked);
+    compare_files(&asked);
+    let of = |address: &str| asked.live.as_array().unwrap().iter().find(|t| text(t, "address") == address).unwrap();
+    // The line that decides is named, with the form of the key.
+    let steps = |address: &str| format!("{:#}", of(address));
+    assert!(steps("anybody@club.example").contains("key @club.example"), "{}", steps("anybody@club.example"));
+    assert!(steps("x@deep.override.example").contains(".override.example"), "{}", steps("x@deep.override.example"));
+    assert!(steps("ada@corp.example").contains("corp.example is in virtual_mailbox_domains as well"));
+    let hit = &of("chair@club.example")["steps"][0];
+    assert_eq!(
+        (text(&hit["hit"]["at"], "source"), &hit["hit"]["at"]["line"]),
+        ("/etc/postfix/virtual", &Value::from(1))
+    );
+}
+
+#[test]
+fn a_relay_host_and_the_smtp_server_agree() {
+    let Some(asked) = ask("addresses-relayhost") else { return };
+    compare(&asked);
+    compare_files(&asked);
+    let log = std::fs::read_to_string(asked.out.join("lab.log")).unwrap();
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for trace in asked.live.as_array().unwrap() {
+        let judged = list(trace, "restrictions").iter().find(|j| text(j, "service") == "smtp/inet").unwrap();
+        let said = log.lines().find_map(|l| l.strip_prefix(&format!("rcpt {} ", text(trace, "address")))).unwrap();
+        let accepted = said.starts_with("250");
+        match text(judged, "verdict") {
+            "permit" if accepted => {}
+            // The client is a stranger: nothing lets it in before.
+            "reject" if !accepted => {}
+            "permit" | "reject" => wrong.push(format!("{said}: {}", text(judged, "text"))),
+            _ => continue,
+        }
+        compared += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared > 20, "{compared} certain verdicts");
+}
