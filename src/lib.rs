@@ -11,7 +11,7 @@
 //!
 //! # The house
 //!
-//! An arrow only goes down: `cli -> ui -> engine -> steps, probes -> state -> discover, logs -> host -> postfix`.
+//! An arrow only goes down: `cli -> ui -> engine, address -> steps, probes -> state -> discover, logs -> host -> postfix`.
 //!
 //! | module | what it holds | what it must not know |
 //! |---|---|---|
@@ -23,6 +23,7 @@
 //! | [`state`] | readings of the host that steps and probes share | rules, ranking |
 //! | [`steps`] | observers: each looks at one area and emits observations | rules, ranking |
 //! | [`probes`] | small experiments that confirm or refute a cause | rules, ranking |
+//! | [`address`] | where mail for an address goes, and which line decides it | rules, ranking |
 //! | [`engine`] | playbooks and rules, hypotheses, ranking | terminals: it emits events |
 //! | [`report`] | the report model and its writers | the engine |
 //! | [`ui`] | the only place that talks to a terminal | rules |

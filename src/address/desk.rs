@@ -80,7 +80,7 @@ impl<'a> Desk<'a> {
             && text.starts_with('/')
             && let Ok(bytes) = self.host.read(text.trim(), 4096)
         {
-            text = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().trim().to_owned();
+            String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().trim().clone_into(&mut text);
         }
         let known = value.expanded.unknown.is_empty() && !(name == "myorigin" && text.starts_with('/'));
         Param { text, known, at }

@@ -58,7 +58,7 @@ pub(super) fn has(desk: &Desk<'_>, list: &Param, name: &str, names: Names) -> Is
             Ok(None) => {}
             // A `!` that matches ends the search.
             Ok(Some(_)) if !wanted => return unknown.unwrap_or(Is::No),
-            Ok(Some(hit)) => {
+            Ok(Some(Match(hit))) => {
                 let mut all: Vec<Evidence> = at.into_iter().collect();
                 all.push(list.at.clone());
                 return Is::Yes(Box::new(Member { item, at: all, hit }));
@@ -104,8 +104,11 @@ fn flat(desk: &Desk<'_>, list: &Param) -> Vec<(String, Option<Evidence>)> {
 
 type Trouble = (String, String);
 
+/// An item that has the name; with the entry, if the item is a table.
+struct Match(Option<Hit>);
+
 /// Whether one item matches; for a table, with the entry.
-fn matches(desk: &Desk<'_>, item: &str, name: &str, names: Names) -> Result<Option<Option<Hit>>, Trouble> {
+fn matches(desk: &Desk<'_>, item: &str, name: &str, names: Names) -> Result<Option<Match>, Trouble> {
     let name = name.to_lowercase();
     if item.starts_with('/') {
         return Err((format!("{item} cannot be read"), format!("grep {} {}", quote(&name), quote(item))));
@@ -121,17 +124,17 @@ fn matches(desk: &Desk<'_>, item: &str, name: &str, names: Names) -> Result<Opti
             Names::WithDot => item.starts_with('.') && below(&item),
             Names::Parents => below(&format!(".{item}")),
         };
-    Ok(same.then_some(None))
+    Ok(same.then_some(Match(None)))
 }
 
-fn in_table(desk: &Desk<'_>, table: &str, name: &str, names: Names) -> Result<Option<Option<Hit>>, Trouble> {
+fn in_table(desk: &Desk<'_>, table: &str, name: &str, names: Names) -> Result<Option<Match>, Trouble> {
     let mut rest = name;
     let mut form = "domain";
     loop {
         match desk.tables.ask(table, rest) {
             Said::Found { value, at, stale } => {
                 let key = rest.to_owned();
-                return Ok(Some(Some(Hit {
+                return Ok(Some(Match(Some(Hit {
                     table: table.to_owned(),
                     key,
                     form,
@@ -139,7 +142,7 @@ fn in_table(desk: &Desk<'_>, table: &str, name: &str, names: Names) -> Result<Op
                     extension: String::new(),
                     at,
                     stale,
-                })));
+                }))));
             }
             Said::NotThere => {}
             Said::Broken { why, ask } | Said::Unknown { why, ask } => return Err((why, ask)),

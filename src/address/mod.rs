@@ -43,7 +43,7 @@ pub fn trace(server: &Server<'_>, instance: &Instance, allowed: Level, address: 
         }
         None => (Vec::new(), None),
     };
-    desk.sender = sender_written.clone();
+    desk.sender.clone_from(&sender_written);
     let mapped = follow(&desk, address, &[]);
     let judged = restrictions::judge(&desk, address, sender);
     Trace {

@@ -10,9 +10,13 @@ use crate::postfix::master_cf::Service;
 pub(super) enum Listed {
     Yes,
     /// with the words of the refusal
-    No(Step),
+    No(Box<Step>),
     /// what it depends on
     Unknown(String),
+}
+
+fn no(step: Step) -> Listed {
+    Listed::No(Box::new(step))
 }
 
 /// As `reject_unlisted_recipient` asks it.
@@ -23,16 +27,16 @@ pub(super) fn listed(desk: &Desk<'_>, service: &Service, route: &Route) -> Liste
         match find(desk, &desk.of(name, Some(service)).items(), recipient, Strategy::Rewriting, false) {
             Found::No => {}
             Found::Hit(_) => return Listed::Yes,
-            Found::Broken { why, .. } => return Listed::No(Step::new("", format!("puts it off: {name}: {why}"))),
+            Found::Broken { why, .. } => return no(Step::new("", format!("puts it off: {name}: {why}"))),
             Found::Unknown { why, ask } => return Listed::Unknown(format!("{why}; ask: {ask}")),
         }
     }
     match route.transport.as_deref() {
         Some("error") => {
-            return Listed::No(Step::new("", format!("refuses it: {}", route.nexthop.as_deref().unwrap_or_default())));
+            return no(Step::new("", format!("refuses it: {}", route.nexthop.as_deref().unwrap_or_default())));
         }
         Some("retry") => {
-            return Listed::No(Step::new("", format!("puts it off: {}", route.nexthop.as_deref().unwrap_or_default())));
+            return no(Step::new("", format!("puts it off: {}", route.nexthop.as_deref().unwrap_or_default())));
         }
         _ => {}
     }
@@ -52,10 +56,8 @@ pub(super) fn listed(desk: &Desk<'_>, service: &Service, route: &Route) -> Liste
     }
     match find(desk, &maps.items(), recipient, Strategy::Rewriting, false) {
         Found::Hit(_) => Listed::Yes,
-        Found::No => {
-            Listed::No(Step::new("", format!("refuses it (User unknown): {name} has no {recipient}")).at(maps.at))
-        }
-        Found::Broken { why, .. } => Listed::No(Step::new("", format!("puts it off: {name}: {why}")).at(maps.at)),
+        Found::No => no(Step::new("", format!("refuses it (User unknown): {name} has no {recipient}")).at(maps.at)),
+        Found::Broken { why, .. } => no(Step::new("", format!("puts it off: {name}: {why}")).at(maps.at)),
         Found::Unknown { why, ask } => Listed::Unknown(format!("{why}; ask: {ask}")),
     }
 }

@@ -245,7 +245,7 @@ impl Judge<'_, '_> {
             Listed::Yes => Verdict::Dunno,
             Listed::No(mut step) => {
                 word.clone_into(&mut step.by);
-                walk.steps.push(step);
+                walk.steps.push(*step);
                 Verdict::Reject
             }
             Listed::Unknown(what) => depends(walk, word, &what),

@@ -75,7 +75,6 @@ fn classify(desk: &Desk<'_>, route: &mut Route, domain: &str) {
     let mut also = Vec::new();
     for (class, parameter) in CLASSES {
         match in_class(desk, parameter, domain) {
-            Is::No => {}
             Is::Yes(member) if route.class.is_none() => {
                 route.class = Some(class);
                 route.steps.push(class_step(desk, class, parameter, domain, *member));
@@ -86,7 +85,7 @@ fn classify(desk: &Desk<'_>, route: &mut Route, domain: &str) {
                 route.steps.push(Step::new("class", text).at(desk.by(parameter, BY).at).ask(ask));
                 return;
             }
-            Is::Unknown { .. } => {}
+            Is::No | Is::Unknown { .. } => {}
         }
     }
     let Some(class) = route.class else {
@@ -147,12 +146,11 @@ fn default_way(desk: &Desk<'_>, route: &mut Route, class: &str, domain: &str) {
             let given =
                 if class == "relay" { None } else { by_sender(desk, route, "sender_dependent_default_transport_maps") };
             let host = relayhost(desk, route, domain);
-            match given {
-                Some((value, step)) => set(route, &value, &host, step),
-                None => {
-                    let name = if class == "relay" { "relay_transport" } else { "default_transport" };
-                    by_parameter(desk, route, name, &host);
-                }
+            if let Some((value, step)) = given {
+                set(route, &value, &host, step);
+            } else {
+                let name = if class == "relay" { "relay_transport" } else { "default_transport" };
+                by_parameter(desk, route, name, &host);
             }
         }
     }

@@ -66,6 +66,14 @@ fn without_configuration(args: &Args, server: &discover::Server<'_>) -> String {
         return open::nothing_found(args, server);
     }
     let rows = server.not_checked.iter().filter(|row| row.what.contains("main.cf") || row.what.contains("settings"));
-    let rows: String = rows.map(|row| format!("\n  {}: {}", row.what, row.why)).collect();
-    format!("the configuration of Postfix cannot be read, so nothing can be said about addresses{rows}")
+    let rows: Vec<String> = rows
+        .map(|row| {
+            format!(
+                "
+  {}: {}",
+                row.what, row.why
+            )
+        })
+        .collect();
+    format!("the configuration of Postfix cannot be read, so nothing can be said about addresses{}", rows.concat())
 }
