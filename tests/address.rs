@@ -206,3 +206,147 @@ fn a_relay_host_and_the_smtp_server_agree() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared > 20, "{compared} certain verdicts");
 }
+
+// --- without Postfix -------------------------------------------------------------------------------------------
+
+/// A tree with these files, and what is said about the addresses in it.
+fn in_tree(files: &[(&str, &str)], args: &[&str]) -> Value {
+    let tree = tempfile::TempDir::new().unwrap();
+    for (path, text) in files {
+        let path = tree.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let ran = Command::new(PROGRAM)
+        .args(["explain-address", "--format", "json", "--snapshot"])
+        .arg(tree.path())
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    serde_json::from_slice::<Value>(&ran.stdout).unwrap()["addresses"].take()
+}
+
+const MAIN: &str = "compatibility_level = 3.6\nmyhostname = mail.corp.example\nmydestination = corp.example\nmyorigin = corp.example\n\
+    recipient_delimiter = +\nalias_maps =\nlocal_recipient_maps =\n";
+
+fn goes_to(trace: &Value) -> Vec<String> {
+    let row = |r: &Value| format!("{} {}:{}", text(r, "recipient"), text(r, "transport"), text(r, "nexthop"));
+    list(trace, "goes_to").iter().map(row).collect()
+}
+
+#[test]
+fn tables_of_the_sender_need_a_sender() {
+    let main = format!(
+        "{MAIN}sender_dependent_relayhost_maps = inline:{{ada@corp.example=[one.example]}}\n\
+         sender_dependent_default_transport_maps = inline:{{@list.example=slow:}}\nrelayhost = [all.example]\n\
+         sender_canonical_maps = inline:{{ada=news@list.example}}\n"
+    );
+    let files = [("etc/postfix/main.cf", main.as_str())];
+    let traces = in_tree(&files, &["eva@partner.example"]);
+    assert_eq!(goes_to(&traces[0]), ["eva@partner.example smtp:[all.example]"]);
+    let open = list(&traces[0]["goes_to"][0], "unless");
+    assert_eq!(open.len(), 2, "{open:?}");
+    // The table sees the sender as it is queued; `slow:` leaves the next hop.
+    let traces = in_tree(&files, &["--sender", "ben@corp.example", "eva@partner.example"]);
+    assert_eq!(goes_to(&traces[0]), ["eva@partner.example smtp:[all.example]"]);
+    let traces = in_tree(&files, &["--sender", "ada", "eva@partner.example"]);
+    assert_eq!(traces[0]["sender_written"], "news@list.example");
+    assert_eq!(goes_to(&traces[0]), ["eva@partner.example slow:[all.example]"]);
+    let traces = in_tree(&files, &["--sender", "ada+x@corp.example", "eva@partner.example"]);
+    assert_eq!(
+        goes_to(&traces[0]),
+        ["eva@partner.example slow:[all.example]"],
+        "the canonical table maps the bare user"
+    );
+}
+
+#[test]
+fn a_table_that_cannot_be_asked_is_neither_a_hit_nor_a_miss() {
+    let main =
+        format!("{MAIN}virtual_alias_maps = mysql:/etc/postfix/virtual.cf\ntransport_maps = ldap:/etc/postfix/t.cf\n");
+    let traces = in_tree(&[("etc/postfix/main.cf", main.as_str())], &["eva@partner.example"]);
+    let row = &traces[0]["goes_to"][0];
+    assert_eq!(
+        row["unless"],
+        serde_json::json!(["virtual_alias_maps", "virtual_alias_domains", "transport_maps"]),
+        "{row:#}"
+    );
+    let shown = format!("{:#}", traces[0]);
+    assert!(shown.contains("postmap -q eva@partner.example mysql:/etc/postfix/virtual.cf"), "{shown}");
+}
+
+#[test]
+fn circles_end() {
+    let main = format!("{MAIN}virtual_alias_maps = hash:/etc/postfix/virtual\n");
+    let files = [
+        ("etc/postfix/main.cf", main.as_str()),
+        (
+            "etc/postfix/virtual",
+            "a@corp.example b@corp.example\nb@corp.example a@corp.example\nc@corp.example c@corp.example, d@corp.example\n",
+        ),
+        ("etc/passwd", "c:x:5:5::/home/c:/bin/sh\nd:x:6:6::/home/d:/bin/sh\n"),
+        ("home/c/.forward", "d\n"),
+        ("home/d/.forward", "c\n"),
+    ];
+    let traces = in_tree(&files, &["a@corp.example", "c@corp.example"]);
+    assert_eq!(traces[0]["goes_to"][0]["end"], "defer");
+    let ends: Vec<&str> = list(&traces[1], "goes_to").iter().map(|row| text(row, "end")).collect();
+    assert!(
+        ends.iter().all(|end| *end == "bounce") && !ends.is_empty(),
+        "mail forwarding loop: {:#}",
+        traces[1]["goes_to"]
+    );
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    let refused = |args: &[&str]| {
+        let ran = Command::new(PROGRAM).arg("explain-address").args(args).output().unwrap();
+        assert_eq!(ran.status.code(), Some(3), "{args:?}");
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    assert!(refused(&["a b@x.example"]).contains("blank"));
+    assert!(refused(&["ada@x..example"]).contains("two dots"));
+    assert!(refused(&["ada@x.example", "--sender", "@"]).contains("not a sender"));
+    assert!(refused(&["--snapshot", "/nonexistent/folder", "ada@x.example"]).contains("/nonexistent/folder"));
+    let empty = tempfile::TempDir::new().unwrap();
+    let folder = empty.path().to_str().unwrap();
+    assert!(refused(&["--snapshot", folder, "ada@x.example"]).contains("holds neither"));
+    std::fs::write(empty.path().join("mail.log"), "Nov 20 10:00:00 mx postfix/qmgr[7]: 3F2: removed\n").unwrap();
+    assert!(refused(&["--snapshot", folder, "ada@x.example"]).contains("main.cf"));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+    /// Whatever stands in the files and in the address: an answer, and no panic.
+    #[test]
+    fn strange_configurations_and_addresses(
+        address in r#"[a-zäİ.+@%!"\\\[\]:-]{1,20}"#,
+        table in r#"([a-z@.+İ"|\\/:,! -]{0,20}\n){0,4}"#,
+        delimiter in "[+ü-]{0,2}",
+        masquerade in "[a-zİ.! ]{0,12}",
+    ) {
+        use std::borrow::Cow;
+        use postdoctor::host::Snapshot;
+        let main = format!(
+            "myhostname = mail.a\nmydestination = a, /etc/t\nrecipient_delimiter = {delimiter}\nvirtual_alias_maps = hash:/etc/t\n\
+             alias_maps = hash:/etc/t\ntransport_maps = regexp:/etc/t, hash:/etc/t\nmasquerade_domains = {masquerade}\n\
+             masquerade_classes = envelope_recipient\nrelay_domains = hash:/etc/t\nluser_relay = $local$extension\n\
+             smtpd_recipient_restrictions = check_recipient_access hash:/etc/t\n"
+        );
+        let bytes = |text: String| -> Cow<'static, [u8]> { Cow::Owned(text.into_bytes()) };
+        let files = [
+            ("/etc/postfix/main.cf".to_owned(), bytes(main)),
+            ("/etc/postfix/master.cf".to_owned(), bytes("smtp inet n - n - - smtpd\nlocal unix - n n - - local\n".to_owned())),
+            ("/etc/passwd".to_owned(), bytes("a:x:5:5::/a:/bin/sh\n".to_owned())),
+            ("/etc/t".to_owned(), bytes(table)),
+        ];
+        let host = Snapshot::in_memory("strange", files, "");
+        let server = postdoctor::discover::discover(&host, &postdoctor::discover::Options::default());
+        let trace = postdoctor::address::trace(&server, &server.instances[0], 0, &address, Some(&address));
+        let mut out = Vec::new();
+        postdoctor::address::text::write(&trace, 80, &mut out).unwrap();
+        proptest::prop_assert!(!out.is_empty());
+    }
+}

@@ -127,7 +127,7 @@ fn keys(desk: &Desk<'_>, address: &str, strategy: Strategy, parents_with_dot: bo
             let mut form = "domain";
             loop {
                 all.push(key(rest.to_owned(), form, "", false));
-                let Some(dot) = rest.get(1..).and_then(|r| r.find('.')).map(|dot| dot + 1) else { break };
+                let Some((dot, _)) = rest.char_indices().skip(1).find(|(_, c)| *c == '.') else { break };
                 rest = if parents_with_dot { &rest[dot..] } else { &rest[dot + 1..] };
                 form = if parents_with_dot { ".parent domain" } else { "parent domain" };
             }
@@ -147,10 +147,8 @@ fn keys(desk: &Desk<'_>, address: &str, strategy: Strategy, parents_with_dot: bo
 /// The step for a table that could not be asked or that is broken.
 pub(super) fn trouble(by: &str, found: &Found) -> Option<Step> {
     match found {
-        Found::Broken { why, ask } => {
-            Some(Step::new(by, format!("the table cannot be used, mail waits in the queue: {why}")).ask(ask.clone()))
-        }
-        Found::Unknown { why, ask } => Some(Step::new(by, format!("not known: {why}")).ask(ask.clone())),
+        Found::Broken { why, ask } => Some(Step::new(by, format!("the table cannot be used: {why}")).ask(ask.clone())),
+        Found::Unknown { why, ask } => Some(Step::new(by, format!("not known: {why}")).ask(ask.clone()).open()),
         _ => None,
     }
 }

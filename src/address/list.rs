@@ -150,7 +150,7 @@ fn in_table(desk: &Desk<'_>, table: &str, name: &str, names: Names) -> Result<Op
         if names == Names::Exact || is_pattern(table) {
             return Ok(None);
         }
-        let Some(dot) = rest.get(1..).and_then(|r| r.find('.')).map(|dot| dot + 1) else { return Ok(None) };
+        let Some((dot, _)) = rest.char_indices().skip(1).find(|(_, c)| *c == '.') else { return Ok(None) };
         rest = if names == Names::Parents { &rest[dot + 1..] } else { &rest[dot..] };
         form = "parent domain";
     }

@@ -10,7 +10,7 @@ use super::rewrite::complete;
 use super::route;
 use super::words::of_hit;
 use crate::evidence::{Evidence, printable};
-use crate::host::{FileKind, Trouble, User};
+use crate::host::{FileKind, Trouble, User, quote};
 use crate::postfix::expand::{Lookup, expand_with};
 use crate::postfix::mail_address::{destinations, split};
 use crate::postfix::master_cf::Service;
@@ -96,6 +96,17 @@ impl Local<'_, '_> {
         self.out.push(Delivery { recipient: recipient.to_owned(), end, target: target.into(), steps, onward: None });
     }
 
+    /// A broken table puts the mail off (true); one that cannot be asked leaves open what comes after.
+    fn no_answer(&mut self, address: &str, by: &str, found: &Found, at: &Evidence, way: &mut Way) -> bool {
+        let Some(step) = trouble(by, found) else { return false };
+        way.steps.push(step.at(at.clone()));
+        let broken = matches!(found, Found::Broken { .. });
+        if broken {
+            self.end(address, End::Defer, format!("{by} cannot be used"), way.clone(), None);
+        }
+        broken
+    }
+
     fn recipient(&mut self, address: &str, mut way: Way) {
         if self.out.len() >= MOST {
             return;
@@ -121,14 +132,14 @@ impl Local<'_, '_> {
         let full = if extension.is_some() { name } else { user };
         let (full, user, extension) = (full.to_owned(), user.to_owned(), extension.map(str::to_owned));
         way.extension = None;
-        if self.alias(address, &full, &way) {
+        if self.alias(address, &full, &mut way) {
             return;
         }
         if let Some(extension) = &extension {
             if self.desk.propagates("alias") {
                 way.extension = Some(extension.clone());
             }
-            if self.alias(address, &user, &way) {
+            if self.alias(address, &user, &mut way) {
                 return;
             }
         }
@@ -143,15 +154,13 @@ impl Local<'_, '_> {
     }
 
     /// Expands the name by alias_maps; false if there is no such alias.
-    fn alias(&mut self, address: &str, name: &str, way: &Way) -> bool {
+    fn alias(&mut self, address: &str, name: &str, way: &mut Way) -> bool {
         if way.expanding.as_ref().is_some_and(|one| one.eq_ignore_ascii_case(name)) {
             return false;
         }
         let maps = self.text("alias_maps");
         let found = find_name(self.desk, &maps.items(), name);
-        if let Some(step) = trouble("alias_maps", &found) {
-            let end = if matches!(found, Found::Broken { .. }) { End::Defer } else { End::Unknown };
-            self.end(address, end, "alias database unavailable", way.clone(), Some(step.at(maps.at)));
+        if self.no_answer(address, "alias_maps", &found, &maps.at, way) {
             return true;
         }
         let Found::Hit(hit) = found else { return false };
@@ -252,7 +261,8 @@ impl Local<'_, '_> {
                 self.end(address, End::Defer, format!("unable to open include file {path}"), way, None);
             }
             Err(why) => {
-                let step = Step::new(":include:", format!("not known: {path}: {why}")).ask(format!("cat {path}"));
+                let step = Step::new(":include:", format!("not known: {path}: {why}"))
+                    .ask(format!("sudo cat {}", quote(path)));
                 self.end(address, End::Unknown, format!("the addresses in {path}"), way, Some(step));
             }
         }
@@ -291,7 +301,8 @@ impl Local<'_, '_> {
         let bytes = match self.desk.host.read(&path, 1 << 20) {
             Ok(bytes) => bytes,
             Err(why) => {
-                let step = Step::new("forward_path", format!("not known: {path}: {why}")).ask(format!("cat {path}"));
+                let step = Step::new("forward_path", format!("not known: {path}: {why}"))
+                    .ask(format!("sudo cat {}", quote(&path)));
                 self.end(address, End::Unknown, format!("what {path} says"), way.clone(), Some(step.at(paths.at)));
                 return true;
             }
@@ -323,9 +334,10 @@ impl Local<'_, '_> {
     }
 
     /// The first file of forward_path that exists, and whether its name has the extension in it.
-    fn forward_file(&self, paths: &str, person: &User, address: &str, way: &Way) -> Option<(String, bool)> {
+    fn forward_file(&self, paths: &str, person: &User, address: &str, way: &mut Way) -> Option<(String, bool)> {
         let (local, domain) = split(address);
-        let extension = way.extension.as_deref();
+        let extension = way.extension.clone();
+        let extension = extension.as_deref();
         for path in paths.split([',', ' ', '\t']).filter(|p| !p.is_empty()) {
             let lookup = |name: &str| match name {
                 "user" => Lookup::Raw(person.name.clone()),
@@ -333,9 +345,9 @@ impl Local<'_, '_> {
                 "local" => Lookup::Raw(local.to_owned()),
                 "domain" => Lookup::Raw(domain.unwrap_or_default().to_owned()),
                 "recipient" => Lookup::Raw(address.to_owned()),
-                "extension" => extension.map_or(Lookup::Undefined, |e| Lookup::Raw(e[1..].to_owned())),
+                "extension" => extension.map_or(Lookup::Undefined, |e| Lookup::Raw(without_delimiter(e))),
                 "recipient_delimiter" => match extension {
-                    Some(extension) => Lookup::Raw(extension[..1].to_owned()),
+                    Some(extension) => Lookup::Raw(extension.chars().take(1).collect()),
                     None => Lookup::Raw(self.desk.config.text("recipient_delimiter")),
                 },
                 _ => Lookup::Undefined,
@@ -345,8 +357,14 @@ impl Local<'_, '_> {
             if !expanded.undefined.is_empty() {
                 continue;
             }
-            if self.desk.host.kind_of(&expanded.text).is_ok() {
-                return Some((expanded.text, path.contains("extension")));
+            match self.desk.host.kind_of(&expanded.text) {
+                Ok(_) => return Some((expanded.text, path.contains("extension"))),
+                Err(Trouble::Missing) => {}
+                Err(why) => {
+                    let step =
+                        Step::new("forward_path", format!("not known: whether there is {}: {why}", expanded.text));
+                    way.steps.push(step.ask(format!("sudo ls -l {}", quote(&expanded.text))).open());
+                }
             }
         }
         None
@@ -364,11 +382,11 @@ impl Local<'_, '_> {
         (stat.mode & 0o002 != 0).then(|| "everybody may write it".to_owned())
     }
 
-    fn mailbox_or_unknown(&mut self, address: &str, user: &str, way: Way) {
+    fn mailbox_or_unknown(&mut self, address: &str, user: &str, mut way: Way) {
         if !self.mailboxes.insert(address.to_lowercase()) {
             return;
         }
-        if self.passes(address, user, "mailbox_transport_maps", "mailbox_transport", &way) {
+        if self.passes(address, user, "mailbox_transport_maps", "mailbox_transport", &mut way) {
             return;
         }
         match self.desk.host.user(user) {
@@ -376,7 +394,7 @@ impl Local<'_, '_> {
             Err(Trouble::Missing) => self.unknown(address, user, way),
             Err(why) => {
                 let step = Step::new("user", format!("not known: whether the host has a user {user}: {why}"));
-                let step = step.ask(format!("getent passwd {user}"));
+                let step = step.ask(format!("getent passwd {}", quote(user)));
                 self.end(
                     address,
                     End::Unknown,
@@ -389,12 +407,10 @@ impl Local<'_, '_> {
     }
 
     /// Hands over to another transport, if a table or a parameter says so.
-    fn passes(&mut self, address: &str, user: &str, maps: &str, single: &str, way: &Way) -> bool {
+    fn passes(&mut self, address: &str, user: &str, maps: &str, single: &str, way: &mut Way) -> bool {
         let tables = self.text(maps);
         let found = find_name(self.desk, &tables.items(), user);
-        if let Some(step) = trouble(maps, &found) {
-            let end = if matches!(found, Found::Broken { .. }) { End::Defer } else { End::Unknown };
-            self.end(address, end, "table lookup failure", way.clone(), Some(step.at(tables.at)));
+        if self.no_answer(address, maps, &found, &tables.at, way) {
             return true;
         }
         if let Found::Hit(hit) = found {
@@ -421,12 +437,11 @@ impl Local<'_, '_> {
         self.end(address, End::Transport, format!("{transport}, next hop {nexthop}"), way.clone(), Some(step));
     }
 
-    fn mailbox(&mut self, address: &str, person: &User, way: Way) {
+    fn mailbox(&mut self, address: &str, person: &User, mut way: Way) {
         let maps = self.text("mailbox_command_maps");
         let found = find_name(self.desk, &maps.items(), &person.name);
-        if let Some(step) = trouble("mailbox_command_maps", &found) {
-            let end = if matches!(found, Found::Broken { .. }) { End::Defer } else { End::Unknown };
-            return self.end(address, end, "table lookup failure", way, Some(step.at(maps.at)));
+        if self.no_answer(address, "mailbox_command_maps", &found, &maps.at, &mut way) {
+            return;
         }
         if let Found::Hit(hit) = found {
             let command = hit.value.clone();
@@ -455,8 +470,8 @@ impl Local<'_, '_> {
         self.end(address, end, path, way, Some(step));
     }
 
-    fn unknown(&mut self, address: &str, user: &str, way: Way) {
-        if self.passes(address, user, "fallback_transport_maps", "fallback_transport", &way) {
+    fn unknown(&mut self, address: &str, user: &str, mut way: Way) {
+        if self.passes(address, user, "fallback_transport_maps", "fallback_transport", &mut way) {
             return;
         }
         let luser = self.text("luser_relay");
@@ -467,7 +482,7 @@ impl Local<'_, '_> {
                 "local" => Lookup::Raw(local.to_owned()),
                 "domain" => Lookup::Raw(domain.unwrap_or_default().to_owned()),
                 "recipient" => Lookup::Raw(address.to_owned()),
-                "extension" => way.extension.as_ref().map_or(Lookup::Undefined, |e| Lookup::Raw(e[1..].to_owned())),
+                "extension" => way.extension.as_ref().map_or(Lookup::Undefined, |e| Lookup::Raw(without_delimiter(e))),
                 _ => Lookup::Undefined,
             };
             let target = expand_with(&luser.text, &lookup).text;
@@ -497,6 +512,11 @@ impl Local<'_, '_> {
             _ => self.again(&written, way.clone()),
         }
     }
+}
+
+/// `+news` is the extension `news`.
+fn without_delimiter(extension: &str) -> String {
+    extension.chars().skip(1).collect()
 }
 
 fn without_comments(bytes: &[u8]) -> String {

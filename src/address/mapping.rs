@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::desk::{Desk, Param};
 use super::find::{Found, Strategy, find, trouble};
-use super::model::{Hit, Mapped, Step};
+use super::model::{End, Hit, Mapped, Step};
 use super::rewrite::complete;
 use super::words::of_hit;
 use crate::evidence::Evidence;
@@ -17,10 +17,15 @@ const MOST_CANONICAL: usize = 10;
 /// The envelope recipient as it is queued.
 pub(super) fn recipient(desk: &Desk<'_>, address: &str) -> Mapped {
     let mut mapped = Mapped::default();
-    let steps = &mut mapped.steps;
-    let written = complete(desk, address, steps);
-    let written = one_to_one(desk, &written, "recipient", steps);
-    expand(desk, &written, &mut mapped);
+    let written = complete(desk, address, &mut mapped.steps);
+    let written = one_to_one(desk, &written, "recipient", &mut mapped);
+    if mapped.stuck.is_none() {
+        expand(desk, &written, &mut mapped);
+    }
+    if mapped.stuck.is_some() {
+        mapped.recipients = vec![written];
+        return mapped;
+    }
     if mapped.recipients != [address.to_owned()] && mapped.steps.is_empty() {
         mapped.steps.push(Step::new("rewriting", format!("{address} -> {}", mapped.recipients.join(", "))));
     }
@@ -38,17 +43,17 @@ pub(super) fn recipient(desk: &Desk<'_>, address: &str) -> Mapped {
 
 /// The envelope sender as it is queued.
 pub(super) fn sender(desk: &Desk<'_>, address: &str) -> (Vec<Step>, String) {
-    let mut steps = Vec::new();
+    let mut mapped = Mapped::default();
     if address.is_empty() || address == "<>" {
-        return (steps, String::new());
+        return (Vec::new(), String::new());
     }
-    let written = complete(desk, address, &mut steps);
-    let written = one_to_one(desk, &written, "sender", &mut steps);
-    (steps, written)
+    let written = complete(desk, address, &mut mapped.steps);
+    let written = one_to_one(desk, &written, "sender", &mut mapped);
+    (mapped.steps, written)
 }
 
 /// canonical maps and masquerading of an envelope address; `role` is `sender` or `recipient`.
-fn one_to_one(desk: &Desk<'_>, address: &str, role: &str, steps: &mut Vec<Step>) -> String {
+fn one_to_one(desk: &Desk<'_>, address: &str, role: &str, mapped: &mut Mapped) -> String {
     let class = format!("envelope_{role}");
     let classes = |name: &str| desk.by(name, BY).items().iter().any(|c| c.eq_ignore_ascii_case(&class));
     let mut address = address.to_owned();
@@ -57,33 +62,44 @@ fn one_to_one(desk: &Desk<'_>, address: &str, role: &str, steps: &mut Vec<Step>)
         ("canonical_maps".to_owned(), "canonical_classes".to_owned()),
     ] {
         if classes(&list) {
-            address = canonical(desk, &address, &maps, steps);
+            address = canonical(desk, &address, &maps, mapped);
         }
     }
     if classes("masquerade_classes") {
-        address = masquerade(desk, &address, steps);
+        address = masquerade(desk, &address, &mut mapped.steps);
     }
     address
 }
 
-fn canonical(desk: &Desk<'_>, address: &str, parameter: &str, steps: &mut Vec<Step>) -> String {
+fn canonical(desk: &Desk<'_>, address: &str, parameter: &str, mapped: &mut Mapped) -> String {
     let maps = desk.by(parameter, BY);
     let keep = desk.propagates("canonical");
     let mut address = address.to_owned();
     for _ in 0..MOST_CANONICAL {
         let found = find(desk, &maps.items(), &address, Strategy::Rewriting, false);
-        steps.extend(trouble(parameter, &found).map(|step| step.at(maps.at.clone())));
+        mapped.trouble(parameter, &found, &maps);
         let Found::Hit(hit) = found else { return address };
         let Some(new) = results(desk, &hit, &address, keep).into_iter().next() else { return address };
         let same = new.eq_ignore_ascii_case(&address);
-        steps.push(mapped_by(parameter, &address, &new, *hit, &maps));
+        mapped.steps.push(mapped_by(parameter, &address, &new, *hit, &maps));
         address = new;
         if same {
             return address;
         }
     }
-    steps.push(Step::new(parameter, format!("gives up after {MOST_CANONICAL} rounds at {address}")));
+    mapped.steps.push(Step::new(parameter, format!("gives up after {MOST_CANONICAL} rounds at {address}")));
     address
+}
+
+impl Mapped {
+    /// A table that is broken stops cleanup(8); one that cannot be asked leaves open what comes after.
+    fn trouble(&mut self, parameter: &str, found: &Found, maps: &Param) {
+        self.steps.extend(trouble(parameter, found).map(|step| step.at(maps.at.clone())));
+        if matches!(found, Found::Broken { .. }) {
+            let text = format!("not accepted, the client tries again later: {parameter} cannot be used");
+            self.stuck = Some((End::Defer, text));
+        }
+    }
 }
 
 fn mapped_by(parameter: &str, from: &str, to: &str, hit: Hit, maps: &Param) -> Step {
@@ -124,7 +140,7 @@ fn masquerade(desk: &Desk<'_>, address: &str, steps: &mut Vec<Step>) -> String {
     let domain = domain(address);
     for item in domains.items() {
         let bare = item.trim_start_matches('!').to_lowercase();
-        let truncate = (item.len() - bare.len()) % 2 == 0;
+        let truncate = item.chars().take_while(|c| *c == '!').count() % 2 == 0;
         if domain == bare {
             break;
         }
@@ -163,7 +179,7 @@ fn expand(desk: &Desk<'_>, address: &str, mapped: &mut Mapped) {
                 return too_much(mapped, address, "virtual_alias_recursion_limit", desk);
             }
             let found = find(desk, &maps.items(), &all[at], Strategy::Rewriting, false);
-            mapped.steps.extend(trouble(PARAMETER, &found).map(|step| step.at(maps.at.clone())));
+            mapped.trouble(PARAMETER, &found, &maps);
             let Found::Hit(hit) = found else { break };
             let new = results(desk, &hit, &all[at], keep);
             let from = all[at].clone();
@@ -186,11 +202,10 @@ fn expand(desk: &Desk<'_>, address: &str, mapped: &mut Mapped) {
 }
 
 fn too_much(mapped: &mut Mapped, address: &str, limit: &str, desk: &Desk<'_>) {
-    let step = Step::new(
-        limit,
-        format!("{address} expands without end: the message is refused with 4.6.0 Alias expansion error"),
-    );
+    let step = Step::new(limit, format!("{address} expands without end"));
     mapped.steps.push(step.at(desk.by(limit, BY).at));
+    mapped.stuck =
+        Some((End::Defer, "not accepted, the client tries again later: 4.6.0 Alias expansion error".to_owned()));
 }
 
 fn copies(desk: &Desk<'_>, parameter: &str, address: &str, steps: &mut Vec<Step>) {

@@ -64,6 +64,12 @@ fn follow(desk: &Desk<'_>, address: &str, before: &[String]) -> Mapped {
     if before.len() >= MOST_HOPS {
         return mapped;
     }
+    if let Some((end, target)) = mapped.stuck.clone() {
+        let recipient = address.to_owned();
+        let delivery = Delivery { recipient: recipient.clone(), end, target, steps: Vec::new(), onward: None };
+        mapped.routes.push(Route { recipient, deliveries: vec![delivery], ..Route::default() });
+        return mapped;
+    }
     let recipients = std::mem::take(&mut mapped.recipients);
     for recipient in &recipients {
         let mut route = route::resolve(desk, recipient);

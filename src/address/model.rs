@@ -38,6 +38,9 @@ pub struct Mapped {
     pub recipients: Vec<String>,
     /// the way of each of them
     pub routes: Vec<Route>,
+    /// where cleanup(8) gives up: how it ends
+    #[serde(skip)]
+    pub(super) stuck: Option<(End, String)>,
 }
 
 /// The way of one queued recipient.
@@ -117,6 +120,9 @@ pub struct Final {
     pub end: End,
     /// see [`Delivery::target`]
     pub target: String,
+    /// parameters that could not be asked and may decide otherwise
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<String>,
 }
 
 /// One thing that decides.
@@ -134,6 +140,9 @@ pub struct Step {
     /// it is not known; this command would tell
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ask: Option<String>,
+    /// what follows holds only if this has no say
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// An entry of a lookup table that matched.
@@ -205,17 +214,20 @@ pub enum Verdict {
 /// The ends of all ways, each once.
 pub(super) fn finals(mapped: &Mapped) -> Vec<Final> {
     let mut all = Vec::new();
-    collect(mapped, &mut all);
+    collect(mapped, &[], &mut all);
     all
 }
 
-fn collect(mapped: &Mapped, all: &mut Vec<Final>) {
+fn collect(mapped: &Mapped, open: &[String], all: &mut Vec<Final>) {
+    let open = with_open(open, &mapped.steps);
     for route in &mapped.routes {
+        let open = with_open(&open, &route.steps);
         for delivery in &route.deliveries {
+            let unless = with_open(&open, &delivery.steps);
             if let Some(onward) = &delivery.onward
                 && !onward.routes.is_empty()
             {
-                collect(onward, all);
+                collect(onward, &unless, all);
                 continue;
             }
             let row = Final {
@@ -224,12 +236,24 @@ fn collect(mapped: &Mapped, all: &mut Vec<Final>) {
                 nexthop: route.nexthop.clone(),
                 end: delivery.end,
                 target: delivery.target.clone(),
+                unless,
             };
             if !all.contains(&row) {
                 all.push(row);
             }
         }
     }
+}
+
+/// The names so far and those of the steps that are open.
+fn with_open(before: &[String], steps: &[Step]) -> Vec<String> {
+    let mut all = before.to_vec();
+    for step in steps.iter().filter(|step| step.open) {
+        if !all.contains(&step.by) {
+            all.push(step.by.clone());
+        }
+    }
+    all
 }
 
 impl Step {
@@ -250,6 +274,11 @@ impl Step {
             self.at.insert(0, at.clone());
         }
         self.hit = Some(hit);
+        self
+    }
+    /// With the mark that it may decide otherwise.
+    pub(super) fn open(mut self) -> Self {
+        self.open = true;
         self
     }
     /// A step that could not be taken.

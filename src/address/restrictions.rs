@@ -218,7 +218,10 @@ impl Judge<'_, '_> {
 
     /// Whether this host takes mail for the domain at all.
     fn destination(&self, word: &str, class: Option<&'static str>, domain: &str, walk: &mut Walk) -> Verdict {
-        let Some(class) = class else { return depends(walk, word, "the address class, which is not known") };
+        let open = route::class_is_open(self.route);
+        let Some(class) = class.filter(|_| !open) else {
+            return depends(walk, word, "the address class, which is not known");
+        };
         let (local, _) = split(&self.route.recipient);
         let routed = !local.starts_with('"') && local.contains(['@', '%', '!']);
         let ours = class != "default" && (!routed || self.param("allow_untrusted_routing").is_yes());

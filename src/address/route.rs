@@ -29,14 +29,15 @@ pub(super) fn resolve(desk: &Desk<'_>, recipient: &str) -> Route {
     classify(desk, &mut route, &domain);
     let Some(class) = route.class else { return route };
     default_way(desk, &mut route, class, &domain);
-    if route.stuck.is_some() {
-        route.transport = None;
-        return route;
-    }
     if class != "virtual alias" {
         transport_maps(desk, &mut route, &domain);
     }
     relocated(desk, &mut route);
+    if route.stuck.is_some() {
+        route.transport = None;
+        route.nexthop = None;
+        return route;
+    }
     if route.recipient.starts_with('-') && !desk.by("allow_min_user", BY).is_yes() {
         let step = Step::new("allow_min_user", "the address begins with a hyphen; it is returned: bad address syntax");
         route.steps.push(step.at(desk.by("allow_min_user", BY).at));
@@ -81,18 +82,20 @@ fn classify(desk: &Desk<'_>, route: &mut Route, domain: &str) {
             }
             Is::Yes(member) => also.push((*parameter, *member)),
             Is::Unknown { why, ask } if route.class.is_none() => {
-                let text = format!("not known: whether {parameter} has {domain}: {why}");
-                route.steps.push(Step::new("class", text).at(desk.by(parameter, BY).at).ask(ask));
-                return;
+                let text = format!("not known: whether {parameter} has {domain}: {why}. Below: as if it had not");
+                route.steps.push(Step::new(*parameter, text).at(desk.by(parameter, BY).at).ask(ask).open());
             }
             Is::No | Is::Unknown { .. } => {}
         }
     }
     let Some(class) = route.class else {
         route.class = Some("default");
-        let text = format!(
-            "default: {domain} is in none of mydestination, virtual_alias_domains, virtual_mailbox_domains, relay_domains"
-        );
+        let text = if class_is_open(route) {
+            format!("default: {domain} is in none of the lists that could be asked")
+        } else {
+            let lists: Vec<&str> = CLASSES.iter().map(|(_, parameter)| *parameter).collect();
+            format!("default: {domain} is in none of {}", lists.join(", "))
+        };
         route.steps.push(Step::new("class", text));
         return;
     };
@@ -105,6 +108,11 @@ fn classify(desk: &Desk<'_>, route: &mut Route, domain: &str) {
         let step = member.at.into_iter().fold(Step::new("two classes", text), Step::at);
         route.steps.push(step);
     }
+}
+
+/// Whether one of the lists of domains could not be asked.
+pub(super) fn class_is_open(route: &Route) -> bool {
+    route.steps.iter().any(|step| step.open && CLASSES.iter().any(|(_, parameter)| step.by == *parameter))
 }
 
 fn in_class(desk: &Desk<'_>, parameter: &str, domain: &str) -> Is {
@@ -191,7 +199,7 @@ fn by_sender(desk: &Desk<'_>, route: &mut Route, parameter: &str) -> Option<(Str
     }
     let Some(sender) = &desk.sender else {
         let text = "depends on the sender; give it with --sender. Below: as if it had no entry";
-        route.steps.push(Step::new(parameter, text).at(maps.at));
+        route.steps.push(Step::new(parameter, text).at(maps.at).open());
         return None;
     };
     let null = match parameter {
@@ -201,7 +209,7 @@ fn by_sender(desk: &Desk<'_>, route: &mut Route, parameter: &str) -> Option<(Str
     let key = if sender.is_empty() { null } else { sender.clone() };
     let found = find(desk, &maps.items(), &key, Strategy::Rewriting, false);
     route.steps.extend(trouble(parameter, &found).map(|step| step.at(maps.at.clone())));
-    route.stuck = stuck(&found);
+    stop(route, &found);
     let Found::Hit(hit) = found else { return None };
     if hit.value.eq_ignore_ascii_case("dunno") {
         return None;
@@ -226,11 +234,9 @@ fn relayhost(desk: &Desk<'_>, route: &mut Route, domain: &str) -> String {
 }
 
 /// A broken table: the whole address cannot be resolved.
-fn stuck(found: &Found) -> Option<(End, String)> {
-    match found {
-        Found::Broken { .. } => Some((End::Defer, "address resolver failure".to_owned())),
-        Found::Unknown { .. } => Some((End::Unknown, "not known".to_owned())),
-        _ => None,
+fn stop(route: &mut Route, found: &Found) {
+    if matches!(found, Found::Broken { .. }) {
+        route.stuck = Some((End::Defer, "address resolver failure".to_owned()));
     }
 }
 
@@ -239,14 +245,8 @@ fn transport_maps(desk: &Desk<'_>, route: &mut Route, domain: &str) {
     let maps: Param = desk.by(PARAMETER, BY);
     let with_dot = style(desk, PARAMETER) != Names::Parents;
     let found = find(desk, &maps.items(), &route.recipient, Strategy::Transport, with_dot);
-    if let Some(step) = trouble(PARAMETER, &found) {
-        route.steps.push(step.at(maps.at));
-        // What was found so far may be overridden.
-        route.transport = None;
-        route.nexthop = None;
-        route.stuck = stuck(&found);
-        return;
-    }
+    route.steps.extend(trouble(PARAMETER, &found).map(|step| step.at(maps.at.clone())));
+    stop(route, &found);
     let Found::Hit(hit) = found else { return };
     let (transport, nexthop) = hit.value.split_once(':').unwrap_or((&hit.value, ""));
     let (transport, nexthop) = (transport.to_owned(), nexthop.to_owned());
@@ -278,6 +278,7 @@ fn relocated(desk: &Desk<'_>, route: &mut Route) {
     let found = find(desk, &maps.items(), &route.recipient, Strategy::Rewriting, false);
     let at: Evidence = maps.at.clone();
     route.steps.extend(trouble(PARAMETER, &found).map(|step| step.at(at)));
+    stop(route, &found);
     if let Found::Hit(hit) = found {
         let text = format!("it is returned: User has moved to {}: {}", hit.value, of_hit(&hit));
         route.transport = Some("error".to_owned());

@@ -56,7 +56,12 @@ fn answer(row: &Final) -> String {
         (Some(transport), Some(nexthop)) => format!("   ({transport}:{nexthop})"),
         _ => String::new(),
     };
-    format!("{}   {end}{}", printable(&row.recipient), printable(&by))
+    let unless = if row.unless.is_empty() {
+        String::new()
+    } else {
+        format!(", unless {} says otherwise", row.unless.join(", "))
+    };
+    format!("{}   {end}{}{unless}", printable(&row.recipient), printable(&by))
 }
 
 fn write_mapped(out: &mut dyn Write, width: usize, indent: usize, mapped: &Mapped) -> io::Result<()> {
@@ -107,7 +112,7 @@ fn write_step(out: &mut dyn Write, width: usize, indent: usize, step: &Step) -> 
         writeln!(out, "{:COLUMN$}{}", "", line(at))?;
     }
     if let Some(ask) = &step.ask {
-        writeln!(out, "{:COLUMN$}ask: {}", "", printable(ask))?;
+        writeln!(out, "{:COLUMN$}to know: {}", "", printable(ask))?;
     }
     Ok(())
 }

@@ -28,8 +28,8 @@ pub fn run(args: &Args, addresses: &[String], sender: Option<&str>, out: &mut dy
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
-    let opened = open::open(args)?;
-    let server = discover::discover(opened.host.as_ref(), &opened.discover);
+    let host = open::host(args)?;
+    let server = discover::discover(host.as_ref(), &open::places(args));
     let known: Vec<_> = server.instances.iter().filter(|i| i.config_known).collect();
     if known.is_empty() {
         bail!("{}", without_configuration(args, &server));
@@ -37,7 +37,7 @@ pub fn run(args: &Args, addresses: &[String], sender: Option<&str>, out: &mut dy
     let traces: Vec<_> = known
         .iter()
         .flat_map(|instance| addresses.iter().map(move |one| (*instance, one)))
-        .map(|(instance, one)| address::trace(&server, instance, opened.options.allowed, one, sender.as_deref()))
+        .map(|(instance, one)| address::trace(&server, instance, args.allow, one, sender.as_deref()))
         .collect();
     if args.format == Format::Json {
         serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "schema_version": 1, "addresses": traces }))?;

@@ -37,10 +37,9 @@ pub struct Opened {
     pub options: Options,
 }
 
-/// Opens everything that the arguments name.
-pub fn open(args: &Args) -> anyhow::Result<Opened> {
-    let since = since(&args.since)?;
-    let host: Box<dyn Host> = if args.demo {
+/// The host that the arguments name.
+pub fn host(args: &Args) -> anyhow::Result<Box<dyn Host>> {
+    Ok(if args.demo {
         Box::new(crate::demo::host())
     } else if let Some(dir) = &args.snapshot {
         Box::new(
@@ -50,16 +49,26 @@ pub fn open(args: &Args) -> anyhow::Result<Opened> {
         Box::new(Via::open(prefix).map_err(|why| anyhow::anyhow!("cannot reach the host by `{prefix}`: {why}"))?)
     } else {
         Box::new(Live::default())
-    };
-    readable(host.as_ref(), args, &args.log)?;
-    let (knowledge, playbook) = knowledge_and_playbook(args)?;
-    let discover = discover::Options {
+    })
+}
+
+/// Where to look on it.
+pub fn places(args: &Args) -> discover::Options {
+    discover::Options {
         instance: args.instance.clone(),
         main_cf: args.main_cf.clone(),
         master_cf: args.master_cf.clone(),
         logs: args.log.clone(),
-    };
-    Ok(Opened { host, discover, knowledge, playbook, options: Options { allowed: args.allow, since } })
+    }
+}
+
+/// Opens everything that the arguments name.
+pub fn open(args: &Args) -> anyhow::Result<Opened> {
+    let since = since(&args.since)?;
+    let host = host(args)?;
+    readable(host.as_ref(), args, &args.log)?;
+    let (knowledge, playbook) = knowledge_and_playbook(args)?;
+    Ok(Opened { host, discover: places(args), knowledge, playbook, options: Options { allowed: args.allow, since } })
 }
 
 /// The rules and playbooks: built in, and those of the directory.
