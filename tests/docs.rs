@@ -40,3 +40,24 @@ fn docs_name_pages_and_anchors_that_exist() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(pages.len() > 130);
 }
+
+#[test]
+fn pages_are_written_and_compared() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let run = |more: &[&str]| {
+        let mut command = assert_cmd::cargo::cargo_bin_cmd!();
+        command.args(["playbook", "docs", "--output"]).arg(folder.path().join("docs")).args(more).output().unwrap()
+    };
+    assert_eq!(run(&["--check"]).status.code(), Some(3), "nothing is there");
+    assert!(run(&[]).status.success());
+    assert!(run(&["--check"]).status.success());
+    std::fs::write(folder.path().join("docs/tls.md"), format!("{}\nold", postdoctor::engine::docs::MARK)).unwrap();
+    let differs = run(&["--check"]);
+    let said = String::from_utf8_lossy(&differs.stdout).into_owned();
+    assert_eq!(differs.status.code(), Some(3));
+    assert!(said.contains("docs/tls.md: is not what the rules say"), "{said}");
+    assert!(said.contains("playbook docs --output"), "it names the command that mends it: {said}");
+    // A folder with files of others is left alone.
+    std::fs::write(folder.path().join("docs/mine.txt"), "mine").unwrap();
+    assert_eq!(run(&[]).status.code(), Some(3));
+}

@@ -166,6 +166,12 @@ pub enum Playbook {
     Test,
     /// JSON Schema of the format, for editors
     Schema,
+    /// Write the built-in rules as Markdown pages, one for each area, into the folder --output
+    Docs {
+        /// Write nothing; name the pages that are not what the rules say
+        #[arg(long)]
+        check: bool,
+    },
     /// Explain one rule or step
     Explain {
         /// its id

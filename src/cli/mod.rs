@@ -9,6 +9,7 @@ pub mod logs;
 pub mod open;
 pub mod plan;
 pub mod playbook;
+pub mod playbook_docs;
 
 use std::io::Write;
 

@@ -23,6 +23,7 @@ pub fn run(args: &Args, wanted: &Wanted, out: &mut dyn Write) -> anyhow::Result<
         Wanted::Check { files } => check(files, out),
         Wanted::Test => test(args, out),
         Wanted::List => list(args, out),
+        Wanted::Docs { check } => super::playbook_docs::run(args, *check, out),
         Wanted::Explain { id } => explain(&known(args), id, out),
         Wanted::Schema => {
             writeln!(out, "{:#}", schema::schema())?;

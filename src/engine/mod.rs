@@ -3,6 +3,7 @@
 
 mod check;
 pub mod diagnostic;
+pub mod docs;
 pub mod embedded;
 mod entry;
 pub mod events;
