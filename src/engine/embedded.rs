@@ -11,6 +11,8 @@ macro_rules! embed {
 /// Name below `playbooks/` and text of each file. Rules of equal priority are tried in this order.
 pub static FILES: &[(&str, &str)] = embed![
     "debug-readme.toml",
+    "rules/addresses.toml",
+    "rules/bounce.toml",
     "rules/chroot.toml",
     "rules/commands.toml",
     "rules/config.toml",
@@ -21,6 +23,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/database-tables.toml",
     "rules/delivery.toml",
     "rules/disk.toml",
+    "rules/dns-replies.toml",
     "rules/dns.toml",
     "rules/families.toml",
     "rules/files.toml",
@@ -58,6 +61,11 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/smtp-clients.toml",
     "rules/smtpd-rejects.toml",
     "rules/smtpd-replies.toml",
+    "rules/smtp-client.toml",
+    "rules/smtpd-rejects.toml",
+    "rules/smtpd-replies.toml",
+    "rules/smtp-clients.toml",
+    "rules/sockets.toml",
     "rules/systemd.toml",
     "rules/tables.toml",
     "rules/tls.toml",
