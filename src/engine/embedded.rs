@@ -68,6 +68,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/sockets.toml",
     "rules/systemd.toml",
     "rules/tables.toml",
+    "rules/tls-policy.toml",
     "rules/tls.toml",
 ];
 
