@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use rayon::prelude::*;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, SourceFile, did_you_mean};
@@ -39,7 +40,7 @@ struct Draftsheet<'f> {
 /// Loads the files; those of a higher layer add to and override those of a lower one by id. The diagnostics
 /// stand in the order of files and lines.
 pub fn load(files: &[SourceFile]) -> (Knowledge, Vec<Diagnostic>) {
-    let mut sheets: Vec<Draftsheet<'_>> = files.iter().map(read).collect();
+    let mut sheets: Vec<Draftsheet<'_>> = files.par_iter().map(read).collect();
     refuse_duplicates(&mut sheets);
     refuse_unknown_explanations(&mut sheets);
     // Lower layers first, whatever the order of the files; within a layer the order stays.

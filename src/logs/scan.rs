@@ -15,6 +15,7 @@ use super::source::LogSource;
 use crate::host::Host;
 use crate::postfix::log_line::LogLevel;
 
+mod atoms;
 mod block;
 mod class;
 mod cluster;
@@ -24,8 +25,10 @@ mod hash;
 mod literals;
 pub mod matcher;
 mod merge;
+mod parts;
 mod quiet;
 mod run;
+mod tag;
 
 /// How much of the past is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -162,21 +162,37 @@ fn id_or_noqueue(message: &[u8]) -> Option<(usize, bool)> {
     queue_id(message).map(|n| (n, true))
 }
 
-/// Length of the queue id that `message` begins with, if a colon and a blank follow it.
-#[inline]
-pub fn queue_id(message: &[u8]) -> Option<usize> {
-    const DIGIT: u8 = 1;
-    const HEX: u8 = 2;
-    const OTHER: u8 = 4;
-    let mut kinds = 0;
-    let mut n = 0;
-    for b in message.iter().take(33) {
-        kinds |= match b {
+const DIGIT: u8 = 1;
+const HEX: u8 = 2;
+const OTHER: u8 = 4;
+
+/// What the bytes of a queue id are.
+const KINDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = match b as u8 {
             b'0'..=b'9' => DIGIT,
             b'A'..=b'F' => HEX,
             b'G'..=b'Z' | b'a'..=b'z' => OTHER,
-            _ => break,
+            _ => 0,
         };
+        b += 1;
+    }
+    table
+};
+
+/// Length of the queue id that `message` begins with, if a colon and a blank follow it.
+#[inline]
+pub fn queue_id(message: &[u8]) -> Option<usize> {
+    let mut kinds = 0;
+    let mut n = 0;
+    for b in message.iter().take(33) {
+        let kind = KINDS[usize::from(*b)];
+        if kind == 0 {
+            break;
+        }
+        kinds |= kind;
         n += 1;
     }
     if n < 5 || message.get(n) != Some(&b':') || message.get(n + 1) != Some(&b' ') {

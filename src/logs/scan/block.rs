@@ -10,6 +10,7 @@ use super::delivery::{self, Status, Table};
 use super::group::{Groups, Kept, Seen};
 use super::matcher::{Found, Matcher, Scratch};
 use super::quiet::Kind;
+use super::tag::{Named, Program, Tags};
 use crate::logs::head::{self, When};
 use crate::logs::reader::{Block, LONGEST_LINE};
 use crate::logs::timestamp::{self, Clock};
@@ -97,6 +98,7 @@ pub(super) struct Worker<'m> {
     since: Option<Timestamp>,
     /// the whole block is in the window
     inside: bool,
+    tags: Tags,
     classes: Classes<Outcome>,
     /// by ranks, what finds the parts of words that they look for
     refiners: Vec<(Vec<usize>, AhoCorasick)>,
@@ -133,6 +135,7 @@ impl<'m> Worker<'m> {
             zone,
             since,
             inside: since.is_none(),
+            tags: Tags::new(),
             classes: Classes::new(),
             refiners: Vec::new(),
             clock: None,
@@ -213,30 +216,31 @@ impl<'m> Worker<'m> {
 
     fn line(&mut self, line: &[u8], source: usize, order: u64) {
         if let Some((stamp_len, start)) = self.head.of(line) {
-            if self.inside && self.quiet(&line[start..]) {
+            let body = &line[start..];
+            let found = self.tags.find(body);
+            if let Some((named, tag)) = &found
+                && self.inside
+                && self.quiet(*named, body, &body[tag.message..])
+            {
                 return;
             }
-            self.body(line, &line[start..], None, stamp_len, source, order);
+            self.body(line, body, found, None, stamp_len, source, order);
             return;
         }
         let line = trim(line);
         let body = head::take_off(line);
         self.head.learn(line, &body);
-        self.body(line, &body.text, Some(body.stamp), body.stamp_len, source, order);
+        let found = self.tags.find(&body.text);
+        self.body(line, &body.text, found, Some(body.stamp), body.stamp_len, source, order);
     }
 
     /// Counts a line that is one of those that most of a log consists of; false: it is not.
     #[inline]
-    fn quiet(&mut self, body: &[u8]) -> bool {
-        let Some(open) = body.iter().take(48).position(|b| *b == b'[') else { return false };
-        let name = &body[..open];
-        let digits = body[open + 1..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
-        let Some(message) = body.get(open + 1 + digits..).and_then(|m| m.strip_prefix(b"]: ")) else { return false };
-        let program = memchr::memrchr(b'/', name).map_or(name, |at| &name[at + 1..]);
-        if name.len() == program.len() {
+    fn quiet(&mut self, named: Named, body: &[u8], message: &[u8]) -> bool {
+        if named.instance == 0 {
             return false;
         }
-        let Some(kind) = self.matcher.quiet.kind(program, body, message) else { return false };
+        let Some(kind) = self.matcher.quiet.kind(named.program, body, message) else { return false };
         if kind == Kind::Connect {
             self.sums.connects += 1;
             self.sums.unknown_connects += u64::from(message[13..].starts_with(b"unknown["));
@@ -256,16 +260,26 @@ impl<'m> Worker<'m> {
         }
     }
 
-    fn body(&mut self, line: &[u8], body: &[u8], stamp: Option<When>, stamp_len: usize, source: usize, order: u64) {
-        let Some(tag) = log_line::find_tag(body) else {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
+    fn body(
+        &mut self,
+        line: &[u8],
+        body: &[u8],
+        found: Option<(Named, log_line::Tag)>,
+        stamp: Option<When>,
+        stamp_len: usize,
+        source: usize,
+        order: u64,
+    ) {
+        let found = found.or_else(|| log_line::find_tag(body).map(|t| (Named::of(&body[..t.name_end]), t)));
+        let Some((named, tag)) = found else {
             self.repeated(line, body, stamp, stamp_len, source, order);
             return;
         };
+        let Named { postfix, program: of, .. } = named;
         let name = &body[..tag.name_end];
         let message = &body[tag.message..];
-        let postfix = log_line::is_postfix(name);
-        let slash = memchr::memrchr(b'/', name);
-        let program = slash.map_or(name, |at| &name[at + 1..]);
+        let program = &name[named.program_at..];
         let (level, id) = if postfix { log_line::classify(message) } else { (LogLevel::Info, None) };
         let mut time = None;
         if !self.inside
@@ -279,6 +293,7 @@ impl<'m> Worker<'m> {
         }
         let mut delivery = None;
         let mut reject = false;
+        let mut text_len = 0;
         if postfix {
             self.sums.postfix_lines += 1;
             if level > LogLevel::Info {
@@ -288,11 +303,12 @@ impl<'m> Worker<'m> {
                 Some((0, n)) => message.get(n + 2..).unwrap_or_default(),
                 _ => message.strip_prefix(b"NOQUEUE: ").unwrap_or(message),
             };
+            text_len = text.len();
             if text.starts_with(b"to=<") {
                 delivery = delivery::read(text);
             } else if text.starts_with(b"reject: ") || text.starts_with(b"milter-reject: ") {
                 reject = true;
-            } else if program == b"smtpd"
+            } else if of == Program::Smtpd
                 && let Some(peer) = message.strip_prefix(b"connect from ")
             {
                 self.sums.connects += 1;
@@ -303,13 +319,18 @@ impl<'m> Worker<'m> {
             time = time.or_else(|| self.time(line, stamp, stamp_len));
             self.sums.deliveries.add(d, time);
         }
-        let instance = if postfix { memchr::memchr(b'/', name).map_or(&b""[..], |at| &name[..at]) } else { b"" };
-        if postfix && (program == b"master" || program == b"postfix-script") {
+        let instance = if postfix { &name[..named.instance] } else { b"" };
+        if postfix && matches!(of, Program::Master | Program::Script) {
             time = time.or_else(|| self.time(line, stamp, stamp_len));
             self.lifecycle(instance, program, message, time, order);
         }
         let problem = level > LogLevel::Info || reject || delivery.is_some_and(|d| d.status != Status::Sent);
-        let mut class = self.classes.of(&self.matcher.special, name, message);
+        let looked = self.matcher.looked;
+        let parts = match &delivery {
+            Some(d) => looked.delivery(message, message.len() - text_len, d),
+            None => looked.parts(message, reject),
+        };
+        let mut class = self.classes.of(&self.matcher.special, name, message, &parts);
         let mut known = class.and_then(|c| self.classes.get(c)).map(|e| (e.value, e.hits));
         let mut refined = false;
         if let Some((Outcome::Refine(by), _)) = known {

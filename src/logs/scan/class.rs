@@ -10,7 +10,9 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::atoms::Atoms;
 use super::hash::{self, Map, Set};
+use super::parts::Parts;
 
 /// Classes remembered by one thread.
 const MOST: usize = 16 << 10;
@@ -20,7 +22,7 @@ const ITEMS: usize = 768;
 const LONGEST_WORD: usize = 24;
 
 /// Words of 64 bits in the sieve for atoms that count.
-const SIEVE: usize = 128;
+const SIEVE: usize = 1024;
 
 const LETTER: u8 = 1;
 const DIGIT: u8 = 2;
@@ -66,56 +68,75 @@ pub(super) struct Entry<T> {
 pub(super) struct Classes<T> {
     seed: u64,
     known: Map<Entry<T>>,
+    atoms: Box<Atoms>,
+    /// where atoms begin (even) and end (odd)
     items: Box<[u32; ITEMS]>,
     count: usize,
+    ranges: [(usize, usize); 2],
 }
 
 impl<T> Classes<T> {
     pub(super) fn new() -> Self {
-        Classes { seed: hash::seed(), known: Map::default(), items: Box::new([0; ITEMS]), count: 0 }
+        Classes {
+            seed: hash::seed(),
+            known: Map::default(),
+            atoms: Box::new(Atoms::new()),
+            items: Box::new([0; ITEMS]),
+            count: 0,
+            ranges: [(0, 0); 2],
+        }
     }
 
-    /// The class of a message with this tag; none if it is too long to have one.
-    pub(super) fn of(&mut self, special: &Special, tag: &[u8], message: &[u8]) -> Option<u64> {
+    /// The class of a message with this tag, going by these parts of it; none if it is too long to have one.
+    pub(super) fn of(&mut self, special: &Special, tag: &[u8], message: &[u8], parts: &Parts) -> Option<u64> {
         let mut h = hash::add_bytes(self.seed, tag);
         if let Some(lone) = &special.lone {
             h = refine(h, lone, message);
         }
-        let mut at = 0;
-        let mut count = 0;
-        while at < message.len() {
-            *self.items.get_mut(count)? = at as u32;
-            count += 1;
-            let first = message[at];
-            let mut kinds = KINDS[usize::from(first)];
-            if kinds == 0 {
-                h = hash::add(h, u64::from(first));
-                at += 1;
-                continue;
+        self.count = 0;
+        self.ranges = parts.ranges;
+        for (from, to) in parts.ranges {
+            if from < to {
+                h = self.add(special, message, from, to, h)?;
             }
-            let start = at;
-            at += 1;
-            while at < message.len() {
-                let kind = KINDS[usize::from(message[at])];
-                if kind == 0 {
-                    break;
-                }
-                kinds |= kind;
-                at += 1;
+        }
+        Some(if parts.verbatim < message.len() { hash::add_bytes(h, &message[parts.verbatim..]) } else { h })
+    }
+
+    /// Adds a part of a message to the hash, and where its atoms begin and end to the items.
+    #[inline]
+    fn add(&mut self, special: &Special, message: &[u8], from: usize, to: usize, mut h: u64) -> Option<u64> {
+        let text = &message[from..to];
+        let first = self.count + 2;
+        let count = self.atoms.read(text, from, &mut self.items[..], first)?;
+        // A part begins as if an empty atom had ended.
+        self.items[first - 2..first].fill(from as u32);
+        self.count = count;
+        let mut last = 0;
+        let (pairs, _) = self.items[first..count].as_chunks::<2>();
+        for [start, end] in pairs {
+            let (start, end) = (*start as usize - from, *end as usize - from);
+            if start > last {
+                h = hash::add(h, word(text, last, start));
             }
-            let word = word(message, start, at);
-            h = if kinds & (DIGIT | DOT) == 0 && at - start <= LONGEST_WORD
-                || special.keeps(message, start, at, kinds, word)
-            {
+            last = end;
+            let word = word(text, start, end);
+            let (vary, all) = self.atoms.vary(start, end);
+            let letters = vary != all || end - start > 64;
+            h = if vary == 0 && end - start <= LONGEST_WORD || special.keeps(text, start, end, letters, word) {
                 hash::add(h, word)
             } else {
-                let network = if start > 0 && message[start - 1] == b'[' { network(&message[start..at]) } else { 0 };
-                hash::add(h, 0x100 | sort(kinds) | network)
+                let network = if start > 0 && text[start - 1] == b'[' { network(&text[start..end]) } else { 0 };
+                // A number, an address or version, anything else.
+                let sort = match letters {
+                    false if text[start..end].contains(&b'.') => 2,
+                    false => 1,
+                    true => 3,
+                };
+                hash::add(h, 0x100 | sort | network)
             };
         }
-        *self.items.get_mut(count)? = at as u32;
-        self.count = count + 1;
-        Some(h)
+        Some(if last < text.len() { hash::add(h, word(text, last, text.len())) } else { h })
     }
 
     pub(super) fn get(&mut self, class: u64) -> Option<&mut Entry<T>> {
@@ -130,14 +151,24 @@ impl<T> Classes<T> {
         }
     }
 
-    /// The number of the item that begins at this offset of the message last seen by `of` (the end is an item).
+    /// What finds this offset of the message last seen by `of` in others of its class: an item, and a few bytes on
+    /// from it. None: it is within an atom, or in no part that counts.
     pub(super) fn item(&self, offset: usize) -> Option<u16> {
-        self.items[..self.count].binary_search(&(offset as u32)).ok().map(|i| i as u16)
+        if !self.ranges.iter().any(|(from, to)| (*from..=*to).contains(&offset)) {
+            return None;
+        }
+        let items = &self.items[..self.count];
+        let item = items.partition_point(|o| *o as usize <= offset).checked_sub(1)?;
+        let on = offset - items[item] as usize;
+        // On from the end of an atom are bytes that are the same in the whole class.
+        let fixed = on == 0 || (item % 2 == 1 && on < 16);
+        fixed.then(|| u16::try_from(item << 4 | on).ok()).flatten()
     }
 
-    /// Where the item begins in the message last seen by `of`.
+    /// The offset that this stands for in the message last seen by `of`.
     pub(super) fn offset(&self, item: u16) -> usize {
-        self.items[..self.count].get(usize::from(item)).map_or(0, |o| *o as usize)
+        let (item, on) = (usize::from(item >> 4), usize::from(item & 15));
+        self.items[..self.count].get(item).map_or(0, |o| *o as usize + on)
     }
 }
 
@@ -174,8 +205,8 @@ impl Special {
     }
 
     #[inline]
-    fn keeps(&self, message: &[u8], start: usize, end: usize, kinds: u8, word: u64) -> bool {
-        if kinds & !(DIGIT | DOT) == 0 && end - start <= 7 {
+    fn keeps(&self, message: &[u8], start: usize, end: usize, letters: bool, word: u64) -> bool {
+        if !letters && end - start <= 7 {
             match &message[start..end] {
                 // SMTP replies and ports.
                 [b'2' | b'4' | b'5', _, _] | [b'2' | b'4' | b'5', b'.', b'0'..=b'9', b'.', ..] => return true,
@@ -184,16 +215,6 @@ impl Special {
             }
         }
         self.sieve[(word >> 6) as usize % SIEVE] & (1 << (word % 64)) != 0 && self.atoms.contains(&word)
-    }
-}
-
-/// A number, an address or version, anything else.
-#[inline]
-fn sort(kinds: u8) -> u64 {
-    match kinds {
-        DIGIT => 1,
-        _ if kinds & !(DIGIT | DOT) == 0 => 2,
-        _ => 3,
     }
 }
 
@@ -360,6 +381,7 @@ fn edge(hir: &Hir, last: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::scan::parts::Looked;
 
     fn special(regexes: &[&str]) -> Special {
         let parsed: Vec<Hir> = regexes.iter().map(|r| regex_syntax::parse(r).unwrap()).collect();
@@ -369,8 +391,9 @@ mod tests {
     fn same(regexes: &[&str], a: &str, b: &str) -> Option<bool> {
         let special = special(regexes);
         let mut classes = Classes::<()>::new();
-        let a = classes.of(&special, b"smtp", a.as_bytes())?;
-        let b = classes.of(&special, b"smtp", b.as_bytes())?;
+        let parts = |text: &str| Looked::default().parts(text.as_bytes(), false);
+        let a = classes.of(&special, b"smtp", a.as_bytes(), &parts(a))?;
+        let b = classes.of(&special, b"smtp", b.as_bytes(), &parts(b))?;
         Some(a == b)
     }
 

@@ -25,6 +25,10 @@ pub(super) struct Delivery<'t> {
     /// domain of the recipient, as written; empty if the address has none
     pub domain: &'t [u8],
     pub status: Status,
+    /// where the address ends in the text
+    pub address_end: usize,
+    /// where `, status=` begins
+    pub status_at: usize,
 }
 
 static STATUS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", status="));
@@ -34,6 +38,7 @@ pub(super) fn read(message: &[u8]) -> Option<Delivery<'_>> {
     let rest = message.strip_prefix(b"to=<")?;
     let end = memchr::memchr_iter(b'>', rest).find(|at| rest[*at..].starts_with(b">, "))?;
     let address = &rest[..end];
+    let address_end = end + 4;
     let domain = memchr::memrchr(b'@', address).map_or(&b""[..], |at| &address[at + 1..]);
     let rest = &rest[end..];
     let at = STATUS.find(rest)?;
@@ -45,7 +50,7 @@ pub(super) fn read(message: &[u8]) -> Option<Delivery<'_>> {
         }
         _ => return None,
     };
-    Some(Delivery { domain, status })
+    Some(Delivery { domain, status, address_end, status_at: address_end + at })
 }
 
 /// Counts of one thread.
@@ -53,12 +58,14 @@ pub(super) fn read(message: &[u8]) -> Option<Delivery<'_>> {
 pub(super) struct Table {
     seed: u64,
     domains: Map<(Box<[u8]>, Deliveries)>,
+    /// those of all other domains
+    rest: Deliveries,
     scratch: Vec<u8>,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Table { seed: hash::seed(), domains: Map::default(), scratch: Vec::new() }
+        Table { seed: hash::seed(), domains: Map::default(), rest: Deliveries::default(), scratch: Vec::new() }
     }
 }
 
@@ -68,35 +75,44 @@ impl Table {
         let short = &delivery.domain[..delivery.domain.len().min(255)];
         self.scratch.extend_from_slice(short);
         self.scratch.make_ascii_lowercase();
-        let mut h = hash::add_bytes(self.seed, &self.scratch);
-        if !self.domains.contains_key(&h) && self.domains.len() >= MOST {
-            self.scratch.clear();
-            h = hash::add_bytes(self.seed, b"");
+        let h = hash::add_bytes(self.seed, &self.scratch);
+        if let Some((_, deliveries)) = self.domains.get_mut(&h) {
+            deliveries.add(delivery.status, time);
+            return;
         }
-        let text = &self.scratch;
-        let (_, d) = self.domains.entry(h).or_insert_with(|| (text.as_slice().into(), Deliveries::default()));
-        match delivery.status {
-            Status::Sent => {
-                d.sent += 1;
-                d.last_sent = d.last_sent.max(time);
-            }
-            Status::Deferred => {
-                d.deferred += 1;
-                d.last_failed = d.last_failed.max(time);
-            }
-            Status::Bounced => {
-                d.bounced += 1;
-                d.last_failed = d.last_failed.max(time);
-            }
+        let mut deliveries = Deliveries::default();
+        deliveries.add(delivery.status, time);
+        if self.domains.len() < MOST {
+            self.domains.insert(h, (self.scratch.as_slice().into(), deliveries));
+        } else {
+            self.rest.merge(&deliveries);
         }
     }
 
     pub(super) fn into_domains(self) -> impl Iterator<Item = (Box<[u8]>, Deliveries)> {
-        self.domains.into_values()
+        let rest = (self.rest != Deliveries::default()).then(|| (Box::default(), self.rest));
+        self.domains.into_values().chain(rest)
     }
 }
 
 impl Deliveries {
+    fn add(&mut self, status: Status, time: Option<Timestamp>) {
+        match status {
+            Status::Sent => {
+                self.sent += 1;
+                self.last_sent = self.last_sent.max(time);
+            }
+            Status::Deferred => {
+                self.deferred += 1;
+                self.last_failed = self.last_failed.max(time);
+            }
+            Status::Bounced => {
+                self.bounced += 1;
+                self.last_failed = self.last_failed.max(time);
+            }
+        }
+    }
+
     pub(super) fn merge(&mut self, other: &Deliveries) {
         self.sent += other.sent;
         self.deferred += other.deferred;

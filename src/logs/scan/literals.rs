@@ -10,17 +10,12 @@ const SHORTEST: usize = 3;
 /// More alternatives than this are no filter.
 const MOST: usize = 32;
 
-/// One of the returned literals is in every text that the regex matches. None: no such set is known.
-pub(super) fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    let set = of(hir).best?;
-    (worth(&set) > 0).then_some(set)
-}
-
-/// All such sets that are known: every text that the regex matches has one literal of each.
-pub(super) fn all_required(hir: &Hir) -> Vec<Vec<Vec<u8>>> {
-    let mut sets = of(hir).sets;
+/// Literals that a line must have to match: one of the first set if there is such a set that tells lines apart, and
+/// one of each of the others.
+pub(super) fn sets(hir: &Hir) -> (Option<Vec<Vec<u8>>>, Vec<Vec<Vec<u8>>>) {
+    let Known { best, mut sets, .. } = of(hir);
     sets.retain(|set| set.iter().all(|l| l.len() >= SHORTEST));
-    sets
+    (best.filter(|set| worth(set) > 0), sets)
 }
 
 /// What is known about a part of a regex.
@@ -162,7 +157,7 @@ mod tests {
 
     fn set(regex: &str) -> Vec<String> {
         let hir = regex_syntax::parse(regex).unwrap();
-        required(&hir).unwrap_or_default().into_iter().map(|l| String::from_utf8(l).unwrap()).collect()
+        sets(&hir).0.unwrap_or_default().into_iter().map(|l| String::from_utf8(l).unwrap()).collect()
     }
 
     #[test]

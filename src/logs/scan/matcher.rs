@@ -7,9 +7,13 @@
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use rayon::prelude::*;
 use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::Hir;
 
 use super::class::Special;
+use super::parts::Looked;
 use super::quiet::{Needs, Quiet};
 use super::{Pattern, literals};
 use crate::postfix::log_line;
@@ -27,6 +31,8 @@ pub struct Matcher {
     pub(super) special: Special,
     /// what they look for in the lines that most of a log consists of
     pub(super) quiet: Quiet,
+    /// what they look into
+    pub(super) looked: Looked,
     /// patterns that are no regex, with the reason
     pub broken: Vec<(usize, String)>,
 }
@@ -37,6 +43,19 @@ struct Ranked {
     compiled: OnceLock<Option<Regex>>,
     programs: Vec<Vec<u8>>,
     key: Vec<String>,
+}
+
+/// What is found out about a pattern without trying it.
+struct Analysis {
+    hir: Hir,
+    required: Option<Vec<Vec<u8>>>,
+    sets: Vec<Vec<Vec<u8>>>,
+}
+
+fn analyse(regex: &str) -> Result<Analysis, String> {
+    let hir = ParserBuilder::new().utf8(false).build().parse(regex).map_err(|e| e.to_string())?;
+    let (required, sets) = literals::sets(&hir);
+    Ok(Analysis { hir, required, sets })
 }
 
 /// Reusable memory of one thread.
@@ -67,17 +86,18 @@ impl Matcher {
         let mut known = std::collections::HashMap::new();
         let mut always = Vec::new();
         let mut parsed = Vec::new();
-        for i in order {
+        let analysed: Vec<_> = order.par_iter().map(|i| analyse(&patterns[*i].regex)).collect();
+        for (i, analysis) in order.into_iter().zip(analysed) {
             let p = &patterns[i];
-            let hir = match regex_syntax::ParserBuilder::new().utf8(false).build().parse(&p.regex) {
-                Ok(hir) => hir,
+            let Analysis { hir, required, sets } = match analysis {
+                Ok(analysis) => analysis,
                 Err(e) => {
-                    broken.push((i, e.to_string()));
+                    broken.push((i, e));
                     continue;
                 }
             };
             let rank = ranked.len() as u32;
-            match literals::required(&hir) {
+            match required {
                 Some(set) => {
                     for literal in set {
                         let at = *known.entry(literal.clone()).or_insert_with(|| {
@@ -90,30 +110,40 @@ impl Matcher {
                 }
                 None => always.push(rank),
             }
-            parsed.push(hir);
+            let programs: Vec<Vec<u8>> = p.programs.iter().map(|s| s.clone().into_bytes()).collect();
+            parsed.push((hir, Needs { programs: programs.clone(), sets }));
             ranked.push(Ranked {
                 pattern: i,
                 regex: p.regex.clone(),
                 compiled: OnceLock::new(),
-                programs: p.programs.iter().map(|s| s.clone().into_bytes()).collect(),
+                programs,
                 key: p.key.clone(),
             });
         }
-        // Few lines get as far as this; what counts is that it is built fast.
-        let literals =
-            AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&needles).unwrap_or_else(|_| {
-                // Too many literals for any automaton cannot be; were it so, every pattern would be tried on every line.
-                always = (0..ranked.len() as u32).collect();
-                AhoCorasick::new([""; 0]).expect("no needles")
-            });
-        let needs: Vec<Needs> = parsed
-            .iter()
-            .zip(&ranked)
-            .map(|(hir, r)| Needs { programs: r.programs.clone(), sets: literals::all_required(hir) })
-            .collect();
-        let special = Special::new(parsed.iter().zip(needs.iter().map(|n| n.sets.as_slice())));
-        let quiet = Quiet::new(&needs);
-        Matcher { words: ranked.len().div_ceil(64), ranked, literals, of_literal, always, special, quiet, broken }
+        let automaton = || {
+            // Few lines get as far as this; what counts is that it is built fast.
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&needles)
+        };
+        let special = || Special::new(parsed.iter().map(|(hir, needs)| (hir, needs.sets.as_slice())));
+        let (literals, (special, quiet)) =
+            rayon::join(automaton, || rayon::join(special, || Quiet::new(parsed.iter().map(|(_, needs)| needs))));
+        let literals = literals.unwrap_or_else(|_| {
+            // Too many literals for any automaton cannot be; were it so, every pattern would be tried on every line.
+            always = (0..ranked.len() as u32).collect();
+            AhoCorasick::new([""; 0]).expect("no needles")
+        });
+        let looked = Looked::new(ranked.iter().map(|r: &Ranked| r.regex.as_str()));
+        Matcher {
+            looked,
+            words: ranked.len().div_ceil(64),
+            ranked,
+            literals,
+            of_literal,
+            always,
+            special,
+            quiet,
+            broken,
+        }
     }
 
     /// What the pattern of this rank captures, if it matches.

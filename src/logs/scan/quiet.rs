@@ -7,6 +7,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::Finder;
 
+use super::tag::Program;
 use crate::postfix::log_line;
 
 /// Finders beyond this number become one automaton.
@@ -130,13 +131,15 @@ pub(super) struct Needs {
 }
 
 impl Quiet {
-    pub(super) fn new(patterns: &[Needs]) -> Self {
-        Quiet { kinds: SHAPES.iter().map(|(kind, shape)| look(*kind, shape, patterns)).collect() }
+    pub(super) fn new<'n>(patterns: impl Iterator<Item = &'n Needs>) -> Self {
+        let patterns: Vec<&Needs> = patterns.collect();
+        let look = |kind, shape| look(kind, shape, &patterns);
+        Quiet { kinds: SHAPES.iter().map(|(kind, shape)| look(*kind, shape)).collect() }
     }
 
     /// The kind of a line of this program, if it is a quiet one that no pattern can match.
     #[inline]
-    pub(super) fn kind(&self, program: &[u8], body: &[u8], message: &[u8]) -> Option<Kind> {
+    pub(super) fn kind(&self, program: Program, body: &[u8], message: &[u8]) -> Option<Kind> {
         let kind = shape(program, message)?;
         let silent = match &self.kinds[kind as usize] {
             Look::Few(finders) => finders.iter().all(|f| f.find(body).is_none()),
@@ -147,7 +150,7 @@ impl Quiet {
     }
 }
 
-fn look(kind: Kind, shape: &[Word], patterns: &[Needs]) -> Look {
+fn look(kind: Kind, shape: &[Word], patterns: &[&Needs]) -> Look {
     let program: &[u8] = match kind {
         Kind::Connect | Kind::Disconnect | Kind::Client => b"smtpd",
         Kind::MessageId => b"cleanup",
@@ -179,16 +182,16 @@ fn look(kind: Kind, shape: &[Word], patterns: &[Needs]) -> Look {
 }
 
 #[inline]
-fn shape(program: &[u8], message: &[u8]) -> Option<Kind> {
+fn shape(program: Program, message: &[u8]) -> Option<Kind> {
     let one_word = |rest: &[u8]| memchr::memchr(b' ', rest).is_none();
     match program {
-        b"smtpd" => match message.first()? {
+        Program::Smtpd => match message.first()? {
             b'c' => one_word(message.strip_prefix(b"connect from ")?).then_some(Kind::Connect),
             b'd' => message.starts_with(b"disconnect from ").then_some(Kind::Disconnect),
             _ => one_word(after_id(message)?.strip_prefix(b"client=")?).then_some(Kind::Client),
         },
-        b"cleanup" => one_word(after_id(message)?.strip_prefix(b"message-id=")?).then_some(Kind::MessageId),
-        b"qmgr" => {
+        Program::Cleanup => one_word(after_id(message)?.strip_prefix(b"message-id=")?).then_some(Kind::MessageId),
+        Program::Qmgr => {
             let rest = after_id(message)?;
             if rest == b"removed" {
                 return Some(Kind::Removed);
@@ -247,15 +250,16 @@ fn inside(part: &[u8], word: Word) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::scan::tag::Named;
 
     fn quiet(literals: &[&str]) -> Quiet {
         let needs = |l: &&str| Needs { programs: Vec::new(), sets: vec![vec![l.as_bytes().to_vec()]] };
-        Quiet::new(&literals.iter().map(needs).collect::<Vec<_>>())
+        Quiet::new(literals.iter().map(needs).collect::<Vec<_>>().iter())
     }
 
     fn kind(q: &Quiet, program: &str, message: &str) -> Option<Kind> {
         let body = format!("postfix/{program}[1]: {message}");
-        q.kind(program.as_bytes(), body.as_bytes(), message.as_bytes())
+        q.kind(Named::of(program.as_bytes()).program, body.as_bytes(), message.as_bytes())
     }
 
     #[test]
