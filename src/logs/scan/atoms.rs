@@ -68,6 +68,7 @@ impl Atoms {
 
 /// For each byte a bit: in an atom; a digit or dot. Loops without branches, which compilers turn into vectors.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch")]
 fn sort(block: &[u8; 64]) -> (u64, u64) {
     let (mut atom, mut vary) = ([0u8; 64], [0u8; 64]);
     for ((b, atom), vary) in block.iter().zip(&mut atom).zip(&mut vary) {

@@ -10,9 +10,12 @@ const SHORTEST: usize = 3;
 /// More alternatives than this are no filter.
 const MOST: usize = 32;
 
+/// Literals of which one is in every line that matches.
+pub(super) type Set = Vec<Vec<u8>>;
+
 /// Literals that a line must have to match: one of the first set if there is such a set that tells lines apart, and
 /// one of each of the others.
-pub(super) fn sets(hir: &Hir) -> (Option<Vec<Vec<u8>>>, Vec<Vec<Vec<u8>>>) {
+pub(super) fn sets(hir: &Hir) -> (Option<Set>, Vec<Set>) {
     let Known { best, mut sets, .. } = of(hir);
     sets.retain(|set| set.iter().all(|l| l.len() >= SHORTEST));
     (best.filter(|set| worth(set) > 0), sets)

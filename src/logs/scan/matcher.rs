@@ -48,8 +48,8 @@ struct Ranked {
 /// What is found out about a pattern without trying it.
 struct Analysis {
     hir: Hir,
-    required: Option<Vec<Vec<u8>>>,
-    sets: Vec<Vec<Vec<u8>>>,
+    required: Option<literals::Set>,
+    sets: Vec<literals::Set>,
 }
 
 fn analyse(regex: &str) -> Result<Analysis, String> {
