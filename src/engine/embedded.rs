@@ -66,6 +66,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/systemd.toml",
     "rules/tables.toml",
     "rules/tls-policy.toml",
+    "rules/tls-setup.toml",
     "rules/tls.toml",
 ];
 
