@@ -56,6 +56,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/relay-config.toml",
     "rules/relay.toml",
     "rules/resources.toml",
+    "rules/sasl-client.toml",
     "rules/sasl.toml",
     "rules/silent.toml",
     "rules/smtp-clients.toml",
