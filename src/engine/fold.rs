@@ -1,6 +1,7 @@
 //! Symptoms fold under their cause. A cause accounts for a symptom only where their scopes meet and where it
 //! is not later than the symptom; a consequence never stands alone while something earlier can have caused it.
 
+use super::consequence;
 use super::judge::Hypothesis;
 use crate::report::model::{Confidence, Severity, Status};
 
@@ -66,6 +67,7 @@ fn parents(all: &[Hypothesis<'_>]) -> Vec<Option<usize>> {
         claimed
             .find(|&p| !claims(&all[child], &all[p]) || place[p] < place[child])
             .or_else(|| all[child].sighting.rule.consequence.then(|| cause_of_consequence(all, child)).flatten())
+            .or_else(|| consequence::last_words(all, child))
     });
     without_circles(parents.collect())
 }
@@ -143,23 +145,14 @@ fn not_later(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
     }
 }
 
-/// The line that caused a consequence: of the same process, else the nearest earlier problem of the instance.
+/// What a consequence folds under: something that is still so (or has ended) like it, and is not later.
 fn cause_of_consequence(all: &[Hypothesis<'_>], child: usize) -> Option<usize> {
-    let consequence = &all[child].sighting;
-    let fits = |&i: &usize| {
-        i != child
-            && !all[i].sighting.rule.consequence
-            && all[i].severity > Severity::Info
+    let fits = |i: usize| {
+        all[i].severity > Severity::Info
+            && all[i].sighting.rule.id != all[child].sighting.rule.id
             && all[i].status == all[child].status
             && scopes_meet(&all[i], &all[child])
             && not_later(&all[i], &all[child])
     };
-    let same_process = |&i: &usize| all[i].sighting.pids.iter().any(|p| consequence.pids.contains(p));
-    let candidates: Vec<usize> = (0..all.len()).filter(fits).collect();
-    candidates.iter().copied().find(same_process).or_else(|| {
-        candidates.into_iter().max_by_key(|&i| {
-            let h = &all[i];
-            (h.severity, h.confidence, h.sighting.order)
-        })
-    })
+    consequence::cause(all, child, &fits)
 }

@@ -20,6 +20,7 @@ fn rule(id: &str, area: &str, explains: &[&str]) -> Rule {
         key: Vec::new(),
         probes: Vec::new(),
         consequence: false,
+        follows: Vec::new(),
         explains: explains.iter().map(|s| (*s).to_owned()).collect(),
         look_at: Vec::new(),
         docs: vec!["DEBUG_README.html".to_owned()],
@@ -52,6 +53,7 @@ fn seen(rule: &Rule, order: Option<u64>, confidence: Confidence) -> Hypothesis<'
             service: None,
             scope: Scope::default(),
             pids: Vec::new(),
+            tags: Vec::new(),
             evidence: Vec::new(),
             first: None,
             last: None,
@@ -159,4 +161,97 @@ fn many_of_one_cause_are_one_finding() {
     let findings = rank(fold(all));
     assert_eq!(findings.len(), 3);
     assert_eq!(findings.iter().map(|f| f.count).sum::<u64>(), 6);
+}
+
+/// A line at this second after noon, logged by this process.
+fn logged<'k>(rule: &'k Rule, second: i64, tag: &str, pid: u32, text: &str) -> Hypothesis<'k> {
+    let mut h = seen(rule, Some(second.unsigned_abs()), Confidence::Likely);
+    let time = jiff::Timestamp::from_second(1_795_435_200 + second).ok();
+    h.sighting.first = time;
+    h.sighting.last = time;
+    h.sighting.tags = vec![tag.to_owned()];
+    h.sighting.pids = vec![pid];
+    h.sighting.evidence = vec![crate::evidence::Evidence::new("log", format!("{tag}[{pid}]: {text}"))];
+    h
+}
+
+fn consequence(id: &str, follows: &[&str]) -> Rule {
+    let mut rule = rule(id, "process", &[]);
+    rule.consequence = true;
+    rule.follows = follows.iter().map(|s| (*s).to_owned()).collect();
+    rule
+}
+
+/// The title of what the finding with this title folded under; none: it stands on top.
+fn parent<'f>(folded: &'f [Folded<'_>], title: &str) -> Option<&'f str> {
+    folded.iter().find(|f| f.explains.iter().any(|e| e.title == title)).map(|f| f.top.title.as_str())
+}
+
+#[test]
+fn the_end_of_a_process_follows_from_its_own_last_line() {
+    let (fatal, trap) = (rule("bad-value", "config", &[]), rule("aliases", "tables", &[]));
+    let throttled = consequence("throttled", &["{path}"]);
+    let mut end = logged(&throttled, 3, "postfix/master", 1, "warning: process /x/smtpd pid 741 exit status 1");
+    end.sighting.fields.insert("path".into(), "/x/smtpd".into());
+    let folded = fold(vec![
+        logged(&fatal, 1, "postfix/smtpd", 741, "fatal: bad numerical configuration"),
+        logged(&trap, 2, "postfix/local", 9, "fatal: open database"),
+        end,
+    ]);
+    assert_eq!(parent(&folded, "throttled"), Some("bad-value"));
+}
+
+#[test]
+fn who_blames_another_is_not_to_blame_itself() {
+    let (broken, own) = (rule("broken-table", "tables", &[]), rule("no-certificate", "tls", &[]));
+    let silent = consequence("no-answer", &["{name}"]);
+    let mut symptom = logged(&silent, 9, "postfix/smtpd", 5, "warning: problem talking to service rewrite: Success");
+    symptom.sighting.fields.insert("name".into(), "rewrite".into());
+    let folded = fold(vec![
+        logged(&broken, 1, "postfix/trivial-rewrite", 4, "fatal: open table"),
+        logged(&own, 8, "postfix/smtpd", 5, "error: cannot load certificate"),
+        symptom.clone(),
+    ]);
+    assert_eq!(parent(&folded, "no-answer"), Some("broken-table"));
+    // Without a line of the one it blames, an unrelated error is no cause.
+    let folded = fold(vec![logged(&own, 8, "postfix/local", 7, "error: cannot load certificate"), symptom]);
+    assert_eq!(parent(&folded, "no-answer"), None);
+}
+
+#[test]
+fn what_was_long_before_is_no_cause_where_only_time_connects() {
+    let error = rule("aliases", "tables", &[]);
+    let refused = consequence("refused", &[]);
+    let of = |second| logged(&error, second, "postfix/local", 9, "error: open database");
+    let symptom = logged(&refused, 5000, "postfix/smtpd", 5, "451 4.3.5 Server configuration problem");
+    assert_eq!(parent(&fold(vec![of(1), symptom.clone()]), "refused"), None);
+    assert_eq!(parent(&fold(vec![of(4990), symptom]), "refused"), Some("aliases"));
+}
+
+#[test]
+fn a_consequence_leads_to_its_cause_over_another_one() {
+    let (fatal, trap) = (rule("no-table", "tables", &[]), rule("no-certificate", "tls", &[]));
+    let (silent, waits) = (consequence("no-answer", &["{name}"]), consequence("mail-waits", &["qmgr"]));
+    let mut between = logged(&silent, 3, "postfix/qmgr", 3, "warning: transport smtp failure");
+    between.sighting.fields.insert("name".into(), "smtp".into());
+    let folded = fold(vec![
+        logged(&fatal, 1, "postfix/smtp", 77, "fatal: open database"),
+        logged(&trap, 2, "postfix/smtpd", 9, "warning: cannot get certificate"),
+        between,
+        logged(&waits, 4, "postfix/error", 8, "status=deferred (unknown mail transport error)"),
+    ]);
+    assert_eq!(parent(&folded, "mail-waits"), Some("no-table"));
+    assert_eq!(parent(&folded, "no-answer"), Some("no-table"));
+}
+
+#[test]
+fn death_by_a_signal_folds_under_the_panic_before_it() {
+    let (panic, died) = (rule("panic", "crash", &[]), rule("crashed", "crash", &[]));
+    let folded = fold(vec![
+        logged(&panic, 1, "postfix/anvil", 70, "panic: bad connection count"),
+        logged(&died, 2, "postfix/master", 1, "warning: process /x/anvil pid 70 killed by signal 6"),
+        logged(&died, 3, "postfix/master", 1, "warning: process /x/smtpd pid 71 killed by signal 11"),
+    ]);
+    assert_eq!(tops(&folded).len(), 2);
+    assert_eq!(parent(&folded, "crashed"), Some("panic"));
 }

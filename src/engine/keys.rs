@@ -74,6 +74,11 @@ pub const RULE: &[Key] = &[
     may("key", Shape::Texts, "captures or fields that tell groups apart, if the title does not"),
     may("probe", Shape::Tables, "small experiments; their results are named by `as`"),
     may("consequence", Shape::Bool, "never a root cause: folds under an earlier finding"),
+    may(
+        "follows",
+        Shape::Texts,
+        "with consequence: programs, services or tables, as `{name}` or written out, whose trouble it is",
+    ),
     may("explains", Shape::Texts, "ids of rules, or `area:NAME`, whose findings this one accounts for"),
     may("look_at", Shape::Texts, "what to look at, commands first"),
     may("docs", Shape::Texts, "names of Postfix documents, or full addresses"),

@@ -56,7 +56,7 @@ pub(super) fn rule(entry: &Entry<'_>, problems: &mut Problems<'_>) -> (Rule, Vec
         let near = did_you_mean(&key.value, scope.bare());
         problems.add(key.span, format!("`{}` is no capture or field of this rule", key.value), near);
     }
-    for text in ["title", "meaning", "look_at"].into_iter().flat_map(|key| entry.texts(key)) {
+    for text in ["title", "meaning", "look_at", "follows"].into_iter().flat_map(|key| entry.texts(key)) {
         placeholders(&text, &scope, problems);
     }
     let probes = probes(entry, &mut scope, problems);
@@ -74,6 +74,7 @@ pub(super) fn rule(entry: &Entry<'_>, problems: &mut Problems<'_>) -> (Rule, Vec
         key: if entry.mentions("key") { entry.strings("key") } else { title_names(&entry.string("title")) },
         probes,
         consequence: entry.bool("consequence").unwrap_or(false),
+        follows: entry.strings("follows"),
         explains: entry.strings("explains"),
         look_at: entry.strings("look_at"),
         docs: entry.strings("docs"),

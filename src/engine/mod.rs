@@ -2,6 +2,7 @@
 //! probes confirm or refute them, and what is left is ranked. It never prints; it emits events.
 
 mod check;
+mod consequence;
 pub mod diagnostic;
 pub mod docs;
 pub mod embedded;

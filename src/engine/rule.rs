@@ -85,6 +85,8 @@ pub struct Rule {
     pub probes: Vec<ProbeCall>,
     /// never a root cause
     pub consequence: bool,
+    /// whose trouble a consequence is: programs, services, tables; with placeholders
+    pub follows: Vec<String>,
     /// rules it accounts for
     pub explains: Vec<String>,
     /// what to look at

@@ -27,6 +27,8 @@ pub struct Sighting<'k> {
     pub scope: Scope,
     /// pids that logged it (log triggers)
     pub pids: Vec<u32>,
+    /// tags under which it was logged: `postfix/submission/smtpd` (log triggers)
+    pub tags: Vec<String>,
     /// what was seen
     pub evidence: Vec<Evidence>,
     /// first seen; none for a state that holds now
@@ -121,6 +123,7 @@ fn of_group<'k>(rule: &'k Rule, group: &Group, world: &World<'_>, log: &LogScan)
             queue_id: sample.queue_id,
         },
         pids: group.pids.iter().map(|(pid, _)| *pid).collect(),
+        tags: if group.tags.is_empty() { vec![sample.tag.clone()] } else { group.tags.clone() },
         evidence,
         first: group.first,
         last: group.last,
@@ -146,6 +149,7 @@ fn of_observation<'k>(rule: &'k Rule, seen: &Observation, world: &World<'_>) -> 
         service,
         scope: seen.scope.clone(),
         pids: seen.scope.pid.into_iter().collect(),
+        tags: Vec::new(),
         evidence: seen.evidence.clone(),
         first: seen.first,
         last: seen.last,
@@ -164,6 +168,7 @@ fn of_config<'k>(rule: &'k Rule, condition: &str, index: usize, world: &World<'_
         service: None,
         scope: Scope { instance: Some(instance.name.clone()), ..Scope::default() },
         pids: Vec::new(),
+        tags: Vec::new(),
         evidence: Vec::new(),
         first: None,
         last: None,
@@ -224,6 +229,7 @@ impl Sighting<'_> {
         self.order = [self.order, other.order].into_iter().flatten().min();
         self.after_last_start |= other.after_last_start;
         self.pids.extend(other.pids);
+        self.tags.extend(other.tags);
         let room = KEPT.saturating_sub(self.evidence.len());
         self.evidence.extend(other.evidence.into_iter().take(room));
         for (name, value) in other.fields {
