@@ -110,7 +110,8 @@ fn claims(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
     let by_area = (areas(&cause.sighting.rule.explains) || areas(own))
         && symptom.sighting.order.is_some()
         && symptom.severity > Severity::Info
-        && !(symptom.confidence == Confidence::Confirmed && symptom.cause.is_some());
+        && !(symptom.confidence == Confidence::Confirmed && symptom.cause.is_some())
+        && things_meet(cause, symptom);
     (by_name || by_area) && scopes_meet(cause, symptom) && not_later(cause, symptom)
 }
 
@@ -130,6 +131,43 @@ fn domains_meet(a: &Hypothesis<'_>, b: &Hypothesis<'_>) -> bool {
         (Some(a), Some(b)) => a.eq_ignore_ascii_case(&b),
         _ => true,
     }
+}
+
+/// A claim by area holds only for trouble with the same thing. Where both name a file, table or directory, one of
+/// each must lie in the other; where both are about an smtpd of master.cf, it must be the same one.
+fn things_meet(cause: &Hypothesis<'_>, symptom: &Hypothesis<'_>) -> bool {
+    let (ours, theirs) = (paths(cause), paths(symptom));
+    let related = |a: &String| theirs.iter().any(|b| a.starts_with(b.as_str()) || b.starts_with(a.as_str()));
+    if !ours.is_empty() && !theirs.is_empty() && !ours.iter().any(related) {
+        return false;
+    }
+    let text =
+        |h: &Hypothesis<'_>, name: &str| h.sighting.fields.get(name).map(ToString::to_string).unwrap_or_default();
+    let of_inet = text(cause, "entry").ends_with("/inet") && text(symptom, "program") == "smtpd";
+    match (cause.sighting.service, symptom.sighting.service) {
+        (Some(a), Some(b)) if of_inet => a == b,
+        _ => true,
+    }
+}
+
+/// The files that a sighting is about, without the type of a table and the suffix of an index. Where a setting
+/// stands is not what it is about.
+fn paths(h: &Hypothesis<'_>) -> Vec<String> {
+    const SUFFIXES: &[&str] = &[".db", ".lmdb", ".cdb", ".pag", ".dir"];
+    let mut found = Vec::new();
+    for (name, value) in &h.sighting.fields {
+        let value = value.to_string();
+        if matches!(name.as_str(), "file" | "why" | "evidence") {
+            continue;
+        }
+        let path = value.rsplit_once(":/").map_or(value.clone(), |(_, rest)| format!("/{rest}"));
+        if !path.starts_with('/') || path.contains([' ', ',']) || path.len() < 2 {
+            continue;
+        }
+        let bare = SUFFIXES.iter().find_map(|s| path.strip_suffix(s)).unwrap_or(&path);
+        found.push(bare.trim_end_matches('/').to_owned());
+    }
+    found
 }
 
 /// A state that holds now may have held before; a log line must not be later than what it is to have caused.

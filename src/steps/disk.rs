@@ -15,7 +15,7 @@ pub const STEP: StepKind = StepKind {
     name: "disk",
     level: READ_ONLY,
     doc: "free space and inodes of queue, mailboxes, log, /tmp and data directory; read-only mounts; quotas",
-    touches: &["df -Pk, df -Pi", "/proc/self/mounts", "quota -u mail_owner"],
+    touches: &["df -Pk, df -Pi", "/proc/self/mounts, /etc/fstab", "quota -u mail_owner"],
     run,
     emits: &[
         Kind {
@@ -53,6 +53,17 @@ pub const STEP: StepKind = StepKind {
                 text("mount", "mount point"),
                 text("device", "what is mounted"),
                 flag("fstab_rw", "fstab says read-write: the kernel made it read-only; absent: not known"),
+            ],
+        },
+        Kind {
+            name: "mount-missing",
+            doc: "fstab mounts a file system for a directory that mail needs, and it is not mounted",
+            fields: &[
+                text("what", "as above"),
+                text("path", "the directory"),
+                text("mount", "mount point in fstab"),
+                text("device", "what should be mounted"),
+                int("line", "line in fstab"),
             ],
         },
         Kind {
@@ -113,6 +124,7 @@ fn run(ctx: &Context<'_>) -> Outcome {
             }
             if let Ok(mounts) = &mounts {
                 read_only(host, &place, mounts, &mut seen);
+                not_mounted(host, &place, mounts, &mut seen);
             }
         }
         quota(ctx, instance, &mut seen);
@@ -274,6 +286,37 @@ fn read_only(host: &dyn Host, place: &Place, mounts: &str, seen: &mut Vec<Observ
         }
     }
     seen.push(found);
+}
+
+/// A boot goes on without a file system that is marked `nofail`, or was taken out by hand: the directory below is
+/// another, mostly empty one, and the mail in the real one is not seen.
+fn not_mounted(host: &dyn Host, place: &Place, mounts: &str, seen: &mut Vec<Observation>) {
+    if !place.written {
+        return;
+    }
+    let Ok(fstab) = host.read("/etc/fstab", 1 << 20) else { return };
+    for (line, number) in String::from_utf8_lossy(&fstab).lines().zip(1i64..) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [device, point, kind, options, ..] = fields[..] else { continue };
+        let below = place.path == point || place.path.starts_with(&format!("{}/", point.trim_end_matches('/')));
+        let by_hand = options.split(',').any(|o| matches!(o, "noauto" | "x-systemd.automount"));
+        if device.starts_with('#') || point == "/" || !below || kind == "swap" || by_hand {
+            continue;
+        }
+        if mounts.lines().any(|m| m.split_whitespace().nth(1) == Some(point)) {
+            continue;
+        }
+        seen.push(
+            Observation::now("mount-missing")
+                .with("what", place.what)
+                .with("path", place.path.as_str())
+                .with("mount", point)
+                .with("device", device)
+                .with("line", number)
+                .seen(Evidence::at("/etc/fstab", number.unsigned_abs(), line))
+                .seen(Evidence::new("/proc/self/mounts", format!("nothing is mounted on {point}"))),
+        );
+    }
 }
 
 fn quota(ctx: &Context<'_>, instance: &Instance, seen: &mut Vec<Observation>) {

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod files;
 pub mod network;
 pub mod processes;
+pub mod queue;
 
 use crate::discover::Server;
 use crate::evidence::{Kind, Level, NotChecked, Observation};
@@ -52,4 +53,5 @@ pub struct StepKind {
 }
 
 /// The steps that a playbook may name.
-pub static KINDS: &[StepKind] = &[config::STEP, files::STEP, chroot::STEP, processes::STEP, network::STEP, disk::STEP];
+pub static KINDS: &[StepKind] =
+    &[config::STEP, files::STEP, chroot::STEP, processes::STEP, network::STEP, disk::STEP, queue::STEP];

@@ -443,6 +443,32 @@ pub(crate) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "table-swallows",
+        doc: "one entry of a table takes the mail of all users of a domain of this host",
+        fields: &[
+            TABLE,
+            PATH,
+            PARAMETER,
+            int("row", "line in the table"),
+            text("key", "the key"),
+            text("value", "where it sends the mail"),
+            text("what", "`wildcard`, `catch-all-local`, `catch-all-virtual`"),
+            text("domains", "the domains of this host that it takes"),
+        ],
+    },
+    Kind {
+        name: "sasl-realm-unknown",
+        doc: "the realm that smtpd adds to user names is none of those in the password database of Cyrus SASL",
+        fields: &[
+            text("realm", "the realm in force"),
+            text("realms", "the realms of the database"),
+            text("setting", "where the realm comes from"),
+            ENTRY,
+            FILE,
+            LINE,
+        ],
+    },
+    Kind {
         name: "table-rejects-all",
         doc: "a pattern that matches everything refuses, discards or holds every message",
         fields: &[

@@ -14,6 +14,7 @@ pub(super) fn observe(look: &Look<'_>) {
         server_tls(look, service);
         server_sasl(look, service, server_types.as_deref());
     }
+    sasl_realm(look);
     let clients: Vec<&Service> =
         look.config.master.services.iter().filter(|s| matches!(s.command.as_str(), "smtp" | "lmtp")).collect();
     if clients.is_empty() {
@@ -22,6 +23,48 @@ pub(super) fn observe(look: &Look<'_>) {
     for service in clients.into_iter().filter(|s| s.command == "smtp") {
         client(look, Some(service), client_types.as_deref());
     }
+}
+
+/// Where Cyrus SASL looks for the settings of `smtpd`.
+const CYRUS_CONFIG: &[&str] = &["/etc/postfix/sasl/smtpd.conf", "/etc/sasl2/smtpd.conf", "/usr/lib/sasl2/smtpd.conf"];
+
+/// Users are kept with a realm; smtpd looks a name without one up in its own realm. If no user has that, nobody can
+/// log in, and the log says no more than for a wrong password.
+fn sasl_realm(look: &Look<'_>) {
+    let services: Vec<&Service> = look.smtpd_services();
+    let uses = |s: &&&Service| {
+        yes(look, "smtpd_sasl_auth_enable", Some(s)) && text(look, "smtpd_sasl_type", Some(s)) == "cyrus"
+    };
+    let Some(service) = services.iter().find(uses) else { return };
+    let config = CYRUS_CONFIG.iter().find_map(|path| look.host.read(path, 64 << 10).ok());
+    let config = config.map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    if !config.contains("sasldb") {
+        return;
+    }
+    let realm = text(look, "smtpd_sasl_local_domain", Some(service));
+    let (realm, setting) = if realm.is_empty() {
+        (text(look, "myhostname", Some(service)), "myhostname")
+    } else {
+        (realm, "smtpd_sasl_local_domain")
+    };
+    let Ok(ran) = look.run(&Run::new("sasldblistusers2", &[])) else { return };
+    let out = ran.out();
+    let mut realms: Vec<&str> = out
+        .lines()
+        .filter_map(|l| l.split_once(": ").map_or(Some(l), |(user, _)| Some(user)))
+        .filter_map(|user| user.trim().rsplit_once('@').map(|(_, realm)| realm))
+        .collect();
+    realms.sort_unstable();
+    realms.dedup();
+    if realms.is_empty() || realms.iter().any(|r| r.eq_ignore_ascii_case(&realm)) {
+        return;
+    }
+    let seen = Observation::now("sasl-realm-unknown")
+        .with("realm", realm.as_str())
+        .with("realms", realms.join(", "))
+        .with("setting", setting)
+        .seen(Evidence::new("sasldblistusers2", format!("realms of the users: {}", realms.join(", "))));
+    look.emit(of(place(look, setting, Some(service)).mark(seen), service));
 }
 
 fn yes(look: &Look<'_>, name: &str, service: Option<&Service>) -> bool {

@@ -90,6 +90,10 @@ impl NumberKind {
         if default.bytes().all(|b| b.is_ascii_digit()) {
             return Some(NumberKind::Count);
         }
+        // Under stress other values hold: the default is an expression, but a time all the same.
+        if default.contains('$') {
+            return (name.starts_with("smtpd_") && name.ends_with("_timeout")).then_some(NumberKind::Time);
+        }
         if matches!(default, "yes" | "no") {
             return Some(NumberKind::Bool);
         }

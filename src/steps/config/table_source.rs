@@ -65,7 +65,10 @@ pub(super) fn observe(look: &Look<'_>, table: &TableRef) {
     match table.ty.as_str() {
         "pcre" | "regexp" | "cidr" => patterns(look, table, path, &lines),
         _ if table.is_aliases() => aliases(look, table, path, &lines),
-        _ => pairs(look, table, path, &lines),
+        _ => {
+            pairs(look, table, path, &lines);
+            swallows(look, table, path, &lines);
+        }
     }
     as_postfix_reads_it(look, table, path, &lines);
 }
@@ -117,6 +120,53 @@ fn pairs(look: &Look<'_>, table: &TableRef, path: &str, lines: &[String]) {
         if let Some(first) = seen.insert(key.to_lowercase(), row) {
             let text = format!("the key stands in line {first} as well; postmap warns and keeps the first");
             syntax(look, table, path, row, "duplicate-key", &text, &line);
+        }
+    }
+}
+
+/// Entries for a whole domain or for everything that take mail from users of this host without a word.
+fn swallows(look: &Look<'_>, table: &TableRef, path: &str, lines: &[String]) {
+    let all = entries(lines, false);
+    let has = |key: &str| all.iter().any(|e| e.key.eq_ignore_ascii_case(key));
+    let own = |name: &str| {
+        let items = look.items(name).into_iter().filter(|d| d.contains('.') && !d.contains(['/', ':']));
+        items.filter(|d| !d.starts_with("localhost")).collect::<Vec<_>>()
+    };
+    let tell = |entry: &Entry, what: &str, domains: Vec<String>| {
+        look.emit(
+            Observation::now("table-swallows")
+                .with("table", table.spelled.as_str())
+                .with("path", path)
+                .with("parameter", table.parameter.as_str())
+                .with("row", i64::try_from(entry.row).unwrap_or(0))
+                .with("key", entry.key.as_str())
+                .with("value", entry.value.as_str())
+                .with("what", what)
+                .with("domains", domains.join(", "))
+                .seen(Evidence::at(path, entry.row, format!("{} {}", entry.key, entry.value))),
+        );
+    };
+    for entry in &all {
+        if table.parameter == "transport_maps" && entry.key == "*" {
+            let mut open = own("mydestination");
+            open.retain(|d| !has(d) && !d.match_indices('.').any(|(at, _)| has(&d[at..])));
+            if !open.is_empty() {
+                tell(entry, "wildcard", open);
+            }
+        } else if table.parameter == "virtual_alias_maps"
+            && let Some(domain) = entry.key.strip_prefix('@').map(str::to_ascii_lowercase)
+            && !entry.value.to_ascii_lowercase().contains(&entry.key.to_ascii_lowercase())
+        {
+            // Mailboxes of such a domain are kept by entries that map an address to itself.
+            let kept = all.iter().any(|e| e.key.ends_with(&entry.key) && e.key == e.value);
+            let class = ["mydestination", "virtual_mailbox_domains"].iter().find(|c| own(c).contains(&domain));
+            if let Some(class) = class.filter(|_| !kept) {
+                tell(
+                    entry,
+                    if *class == "mydestination" { "catch-all-local" } else { "catch-all-virtual" },
+                    vec![domain],
+                );
+            }
         }
     }
 }

@@ -56,6 +56,28 @@ pub(super) const KINDS: &[Kind] = &[
         fields: &[text("daemon", "its program"), int("pid", "process id"), flag("traced", "a debugger holds it")],
     },
     Kind {
+        name: "scheduled-command",
+        doc: "cron or a timer runs a command that holds or deletes mail, or stops Postfix",
+        fields: &[
+            text("effect", "`hold`, `delete`, `stop`"),
+            text("command", "the line"),
+            text("by", "`cron`, or the name of the timer"),
+            text("file", "where it stands"),
+            int("line", "line number"),
+        ],
+    },
+    Kind {
+        name: "port-other-addresses",
+        doc: "master listens on other addresses than inet_interfaces says: it was not restarted after a change",
+        fields: &[
+            int("port", "the port"),
+            text("service", "`name/type` in master.cf"),
+            text("inet_interfaces", "its value now"),
+            text("addresses", "where master listens"),
+            flag("closed", "it listens on loopback alone, though it should be reached from outside"),
+        ],
+    },
+    Kind {
         name: "port-taken",
         doc: "another program listens on a port that master.cf gives to Postfix",
         fields: &[

@@ -7,6 +7,7 @@ mod kinds;
 mod master;
 mod ports;
 mod sandbox;
+mod scheduled;
 
 use super::{Context, Outcome, StepKind};
 use crate::evidence::READ_ONLY;
@@ -21,6 +22,7 @@ pub const STEP: StepKind = StepKind {
         "ss -ltnp, ss -lxp",
         "systemctl show, journalctl -u, drop-ins of the units",
         "journalctl -k or dmesg",
+        "crontabs, timers and their units in /etc/systemd/system",
         "configuration of milters, policy servers and dovecot (where they listen)",
         "at level 1: a connection to each SMTP port of this host, for its greeting",
     ],
@@ -52,6 +54,9 @@ fn run(ctx: &Context<'_>) -> Outcome {
         if instance.master_pid.is_some() {
             endpoints::look(ctx, instance, &mut out);
         }
+    }
+    if let Some(first) = ctx.server.instances.iter().find(|i| i.config_known) {
+        scheduled::look(ctx, first, &mut out);
     }
     daemons::kernel(ctx, &mut out);
     let count = ctx.server.processes.as_ref().map_or(0, |all| {

@@ -42,6 +42,7 @@ pub(super) fn look(ctx: &Context<'_>, instance: &Instance, listeners: &[Listener
                 out.observations.push(taken(ctx, instance, service, port, foreign, own));
             }
             _ if running && here.is_empty() => out.observations.push(closed(ctx, instance, service, port)),
+            _ if running && own => out.observations.extend(other_addresses(instance, service, port, &here)),
             _ => {}
         }
         if running
@@ -131,6 +132,32 @@ fn closed(ctx: &Context<'_>, instance: &Instance, service: &Service, port: u16) 
         seen = seen.with("config_newer", stat.mtime > started.as_second());
     }
     seen
+}
+
+/// A reload does not move the listeners: master opens them when it starts.
+fn other_addresses(instance: &Instance, service: &Service, port: u16, here: &[&Listener]) -> Option<Observation> {
+    if service.name.contains(':') || service.override_of("inet_interfaces").is_some() {
+        return None;
+    }
+    let wanted = instance.config.text("inet_interfaces").to_ascii_lowercase();
+    let closed = match wanted.trim() {
+        "all" if here.iter().all(|l| l.address.is_loopback()) => true,
+        "loopback-only" if here.iter().any(|l| l.address.is_unspecified()) => false,
+        _ => return None,
+    };
+    let addresses: Vec<String> = here.iter().map(|l| l.address.to_string()).collect();
+    Some(
+        Observation::now("port-other-addresses")
+            .of_instance(&instance.name)
+            .of_service(&service.name)
+            .with("port", i64::from(port))
+            .with("service", label(service))
+            .with("inet_interfaces", wanted.trim())
+            .with("addresses", addresses.join(", "))
+            .with("closed", closed)
+            .seen(Evidence::new("ss -ltnp", format!("port {port} at {}", addresses.join(", "))))
+            .seen(Evidence::new("postconf inet_interfaces", wanted.trim())),
+    )
 }
 
 /// Connects to each SMTP port and waits for its greeting, all at once.
