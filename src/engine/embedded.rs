@@ -21,6 +21,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/daemon-internals.toml",
     "rules/daemon-limits.toml",
     "rules/database-tables.toml",
+    "rules/databases.toml",
     "rules/delivery.toml",
     "rules/disk.toml",
     "rules/dns-replies.toml",

@@ -3,6 +3,7 @@
 
 mod clients;
 pub mod config;
+pub mod database_words;
 pub mod expand;
 mod lines;
 pub mod log_line;

@@ -5,6 +5,7 @@
 
 pub mod chroot;
 pub mod config;
+pub mod databases;
 pub mod disk;
 pub mod files;
 pub mod network;
@@ -53,5 +54,13 @@ pub struct StepKind {
 }
 
 /// The steps that a playbook may name.
-pub static KINDS: &[StepKind] =
-    &[config::STEP, files::STEP, chroot::STEP, processes::STEP, network::STEP, disk::STEP, queue::STEP];
+pub static KINDS: &[StepKind] = &[
+    config::STEP,
+    files::STEP,
+    chroot::STEP,
+    processes::STEP,
+    databases::STEP,
+    network::STEP,
+    disk::STEP,
+    queue::STEP,
+];
