@@ -1,5 +1,6 @@
 //! A case of the lab: a folder with scripts and an `expect.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use regex::Regex;
@@ -84,6 +85,12 @@ pub(crate) struct Expect {
     /// a second cause, anywhere among the findings
     #[serde(default)]
     pub(crate) also: Option<Wanted>,
+    /// releases of Debian whose Postfix cannot have it, with the reason
+    #[serde(default)]
+    pub(crate) not_in: BTreeMap<String, String>,
+    /// programs that it uses and that other releases' roots lack
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
 }
 
 /// One case.
@@ -104,10 +111,20 @@ impl Case {
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.is_dir())
             .map(|path| Self::read(kind, &path))
+            .filter(Self::can_be_here)
             .filter(|case| only.as_ref().is_none_or(|only| only.is_match(&case.name)))
             .collect::<Vec<_>>();
         cases.sort_by(|a, b| a.name.cmp(&b.name));
         cases
+    }
+
+    /// Whether the root file system that `BOX_ROOT` names can have it; this machine has all.
+    fn can_be_here(&self) -> bool {
+        let Some(root) = std::env::var_os("BOX_ROOT") else { return true };
+        let release = std::fs::read_to_string(Path::new(&root).join("etc/os-release")).unwrap_or_default();
+        let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("sid");
+        let has = |program: &String| ["usr/sbin", "usr/bin"].iter().any(|d| Path::new(&root).join(d).join(program).exists());
+        !self.expect.not_in.contains_key(codename) && self.expect.needs.iter().all(has)
     }
 
     fn read(kind: Kind, path: &Path) -> Self {
