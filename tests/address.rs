@@ -19,6 +19,8 @@ struct Asked {
     live: Value,
     /// as its files alone tell it
     read: Value,
+    /// what trivial-rewrite(8) says to each queued recipient
+    resolved: Value,
 }
 
 /// Asks Postfix and postdoctor about the addresses of a case; None where there are no boxes.
@@ -30,12 +32,17 @@ fn ask(case: &str) -> Option<Asked> {
     let list = std::fs::read_to_string(lab::lab_dir().join("odd").join(case).join("ask")).unwrap();
     let addresses: Vec<String> = list.lines().map(str::to_owned).collect();
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab").join(case);
-    let both = format!(
-        "{PROGRAM} explain-address --format json \"$@\"; {PROGRAM} explain-address --allow 0 --format json \"$@\""
+    let recipients = "import json, sys; [print(r) for t in json.load(sys.stdin)['addresses'] for r in t['recipients']]";
+    let peer = lab::lab_dir().join("peers/resolve.py");
+    let script = format!(
+        "{PROGRAM} explain-address --format json \"$@\" >/tmp/live; cat /tmp/live
+         {PROGRAM} explain-address --allow 0 --format json \"$@\"
+         python3 -c \"{recipients}\" </tmp/live | python3 {}",
+        peer.display()
     );
     let ran = lab::in_slot(|| {
         Command::new(lab::lab_dir().join("run"))
-            .args([case, "--", "sh", "-c", &both, "sh"])
+            .args([case, "--", "sh", "-c", &script, "sh"])
             .args(&addresses)
             .env("OUT", &out)
             .env("SEE", PROGRAM)
@@ -45,10 +52,10 @@ fn ask(case: &str) -> Option<Asked> {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let stdout = std::fs::read_to_string(out.join("stdout")).unwrap();
     let mut said = serde_json::Deserializer::from_str(&stdout).into_iter::<Value>();
-    let mut next =
-        || said.next().unwrap_or_else(|| panic!("no answer, see {}", out.display())).unwrap()["addresses"].take();
-    let (live, read) = (next(), next());
-    Some(Asked { out: out.clone(), addresses, live, read })
+    let mut next = || said.next().unwrap_or_else(|| panic!("no answer, see {}", out.display())).unwrap();
+    let (mut live, mut read, resolved) = (next(), next(), next());
+    let (live, read) = (live["addresses"].take(), read["addresses"].take());
+    Some(Asked { out: out.clone(), addresses, live, read, resolved })
 }
 
 /// What Postfix said about one recipient.
@@ -154,6 +161,21 @@ fn compare(asked: &Asked) {
     assert!(rows_seen >= asked.addresses.len(), "only {rows_seen} answers of Postfix");
 }
 
+/// Class, transport, next hop and recipient of each route are those of trivial-rewrite(8).
+fn compare_routes(asked: &Asked) {
+    let traces = asked.live.as_array().unwrap();
+    let routes = traces.iter().flat_map(|trace| list(trace, "recipients").iter().zip(list(trace, "routes")));
+    let mut compared = 0;
+    for ((queued, route), resolved) in routes.zip(asked.resolved.as_array().unwrap()) {
+        assert_eq!(queued, &resolved["address"]);
+        for name in ["class", "transport", "nexthop", "recipient"] {
+            assert_eq!(route[name], resolved[name], "{name} of {queued}: {resolved}");
+        }
+        compared += 1;
+    }
+    assert!(compared >= asked.addresses.len(), "{compared} routes compared");
+}
+
 /// The files alone tell the same, but for what DNS says.
 fn compare_files(asked: &Asked) {
     let short = |traces: &Value| -> Vec<String> {
@@ -169,6 +191,7 @@ fn compare_files(asked: &Asked) {
 fn all_address_classes_go_where_postfix_says() {
     let Some(asked) = ask("addresses") else { return };
     compare(&asked);
+    compare_routes(&asked);
     compare_files(&asked);
     let of = |address: &str| asked.live.as_array().unwrap().iter().find(|t| text(t, "address") == address).unwrap();
     // The line that decides is named, with the form of the key.
@@ -187,6 +210,7 @@ fn all_address_classes_go_where_postfix_says() {
 fn a_relay_host_and_the_smtp_server_agree() {
     let Some(asked) = ask("addresses-relayhost") else { return };
     compare(&asked);
+    compare_routes(&asked);
     compare_files(&asked);
     let log = std::fs::read_to_string(asked.out.join("lab.log")).unwrap();
     let (mut compared, mut wrong) = (0, Vec::new());

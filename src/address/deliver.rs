@@ -1,7 +1,7 @@
 //! What the delivery agent of a route does: the program that master.cf runs for the transport.
 
 use super::desk::Desk;
-use super::find::{Found, Strategy, find, trouble};
+use super::find::{Found, Strategy, find, find_plain, trouble};
 use super::local;
 use super::mapping::results;
 use super::model::{Delivery, End, Route, Step};
@@ -116,7 +116,7 @@ fn generic(desk: &Desk<'_>, service: &Service, lmtp: bool, recipient: &str) -> V
 fn virtual_mailbox(desk: &Desk<'_>, service: &Service, recipient: &str) -> (End, String, Vec<Step>) {
     const PARAMETER: &str = "virtual_mailbox_maps";
     let maps = desk.of(PARAMETER, Some(service));
-    let found = find(desk, &maps.items(), recipient, Strategy::Rewriting, false);
+    let found = find_plain(desk, &maps.items(), recipient, Strategy::Rewriting, false);
     if let Some(step) = trouble(PARAMETER, &found) {
         let end = if matches!(found, Found::Broken { .. }) { End::Defer } else { End::Unknown };
         return (end, "the mailbox could not be looked up".to_owned(), vec![step.at(maps.at)]);

@@ -52,25 +52,47 @@ pub(super) fn find(
     strategy: Strategy,
     parents_with_dot: bool,
 ) -> Found {
+    search(desk, tables, address, strategy, parents_with_dot, true)
+}
+
+/// The same where Postfix allows no `$1` in results of patterns: such rules are skipped.
+pub(super) fn find_plain(
+    desk: &Desk<'_>,
+    tables: &[String],
+    address: &str,
+    strategy: Strategy,
+    parents_with_dot: bool,
+) -> Found {
+    search(desk, tables, address, strategy, parents_with_dot, false)
+}
+
+fn search(
+    desk: &Desk<'_>,
+    tables: &[String],
+    address: &str,
+    strategy: Strategy,
+    parents_with_dot: bool,
+    substitution: bool,
+) -> Found {
     if tables.is_empty() {
         return Found::No;
     }
-    first(desk, tables, &keys(desk, address, strategy, parents_with_dot))
+    first(desk, tables, &keys(desk, address, strategy, parents_with_dot), substitution)
 }
 
 /// Looks a bare name up, as local(8) does in alias_maps and mailbox_transport_maps.
 pub(super) fn find_name(desk: &Desk<'_>, tables: &[String], name: &str) -> Found {
     let key = Key { text: name.to_owned(), form: "user part", extension: String::new(), whole: true };
-    first(desk, tables, &[key])
+    first(desk, tables, &[key], false)
 }
 
-fn first(desk: &Desk<'_>, tables: &[String], keys: &[Key]) -> Found {
+fn first(desk: &Desk<'_>, tables: &[String], keys: &[Key], substitution: bool) -> Found {
     for key in keys {
         for table in tables {
             if !key.whole && is_pattern(table) {
                 continue;
             }
-            match desk.tables.ask(table, &key.text) {
+            match desk.tables.ask(table, &key.text, substitution) {
                 Said::NotThere => {}
                 Said::Found { value, .. } if value.is_empty() => {
                     return Found::Broken {
@@ -101,12 +123,11 @@ fn first(desk: &Desk<'_>, tables: &[String], keys: &[Key]) -> Found {
 }
 
 fn keys(desk: &Desk<'_>, address: &str, strategy: Strategy, parents_with_dot: bool) -> Vec<Key> {
-    let address = address.to_lowercase();
-    let (local, domain) = split(&address);
+    let (local, domain) = split(address);
     let domain = domain.unwrap_or_default();
     let bare = desk.split_extension(local);
     let key = |text: String, form, extension: &str, whole| Key { text, form, extension: extension.to_owned(), whole };
-    let mut all = vec![key(address.clone(), "full address", "", true)];
+    let mut all = vec![key(address.to_owned(), "full address", "", true)];
     if let Some((user, extension)) = bare {
         all.push(key(format!("{user}@{domain}"), "address without extension", extension, false));
     }
@@ -114,7 +135,7 @@ fn keys(desk: &Desk<'_>, address: &str, strategy: Strategy, parents_with_dot: bo
         Strategy::Rewriting => {
             let origin = desk.by("myorigin", "cleanup");
             // Unknown counts as ours: a question too many finds nothing in the usual case.
-            if domain == origin.text.to_lowercase() || !matches!(is_own(desk, domain), Is::No) {
+            if domain.eq_ignore_ascii_case(&origin.text) || !matches!(is_own(desk, domain), Is::No) {
                 all.push(key(local.to_owned(), "user part", "", false));
                 if let Some((user, extension)) = bare {
                     all.push(key(user.to_owned(), "user part without extension", extension, false));

@@ -131,7 +131,7 @@ fn in_table(desk: &Desk<'_>, table: &str, name: &str, names: Names) -> Result<Op
     let mut rest = name;
     let mut form = "domain";
     loop {
-        match desk.tables.ask(table, rest) {
+        match desk.tables.ask(table, rest, true) {
             Said::Found { value, at, stale } => {
                 let key = rest.to_owned();
                 return Ok(Some(Match(Some(Hit {

@@ -1,14 +1,14 @@
 //! Address class, transport and next hop, in the order of trivial-rewrite(8).
 
 use super::desk::{Desk, Param};
-use super::find::{Found, Strategy, find, trouble};
+use super::find::{Found, Strategy, find, find_plain, trouble};
 use super::list::{Is, Member, Names, has, style};
 use super::model::{End, Route, Step};
 use super::own::is_own;
 use super::rewrite::complete;
 use super::words::of_hit;
 use crate::evidence::Evidence;
-use crate::postfix::mail_address::{domain, problem, split};
+use crate::postfix::mail_address::{problem, split};
 
 const BY: &str = "trivial-rewrite";
 /// Own domains stripped off an address such as `user%x%y@here`, at most.
@@ -25,8 +25,14 @@ pub(super) fn resolve(desk: &Desk<'_>, recipient: &str) -> Route {
         route.stuck = Some((End::Bounce, "bad address syntax".to_owned()));
         return route;
     }
-    let domain = domain(&route.recipient);
-    classify(desk, &mut route, &domain);
+    quoted_route(desk, &mut route);
+    numeric(desk, &mut route);
+    if route.stuck.is_some() {
+        return route;
+    }
+    // The next hop keeps the capital letters of the address.
+    let domain = split(&route.recipient).1.unwrap_or_default().to_owned();
+    classify(desk, &mut route, &domain.to_ascii_lowercase());
     let Some(class) = route.class else { return route };
     default_way(desk, &mut route, class, &domain);
     if class != "virtual alias" {
@@ -47,11 +53,42 @@ pub(super) fn resolve(desk: &Desk<'_>, recipient: &str) -> Route {
     route
 }
 
+/// `"ada@other.example"@here`: Postfix looks into the quotes for a route, and refuses what it finds.
+fn quoted_route(desk: &Desk<'_>, route: &mut Route) {
+    let (local, domain) = split(&route.recipient);
+    let inside = desk.by("resolve_dequoted_address", BY);
+    let routed = local.starts_with('"') && local.contains('@') && inside.is_yes();
+    if routed && domain.is_some_and(|domain| matches!(is_own(desk, domain), Is::Yes(_))) {
+        let text = "there is an @ inside the quotes: it is returned";
+        route.steps.push(Step::new("resolve_dequoted_address", text).at(inside.at));
+        route.stuck = Some((End::Bounce, "bad address syntax".to_owned()));
+    }
+}
+
+/// An address where a domain should be: it belongs in brackets.
+fn numeric(desk: &Desk<'_>, route: &mut Route) {
+    let (local, domain) = split(&route.recipient);
+    let Some(address) = domain.filter(|d| d.parse::<std::net::IpAddr>().is_ok()) else { return };
+    let allowed = desk.by("resolve_numeric_domain", BY);
+    if allowed.is_yes() {
+        let new = format!("{local}@[{address}]");
+        route.steps.push(Step::new("resolve_numeric_domain", format!("{} -> {new}", route.recipient)).at(allowed.at));
+        route.recipient = new;
+    } else {
+        let text = format!("{address} is an address without brackets, no domain: it is returned");
+        route.steps.push(Step::new("resolve_numeric_domain", text).at(allowed.at));
+        route.stuck = Some((End::Bounce, "bad address syntax".to_owned()));
+    }
+}
+
 /// `user%other.example@here` goes to other.example: own domains are stripped, and what is left is written anew.
 fn without_own_routes(desk: &Desk<'_>, recipient: &str) -> String {
     let mut address = recipient.to_owned();
     for _ in 0..MOST_ROUNDS {
-        let (local, Some(domain)) = split(&address) else { return address };
+        let (local, Some(domain)) = split(&address) else {
+            // Nothing has given it a domain: it is taken for a local one.
+            return format!("{address}@{}", desk.by("myhostname", BY).text);
+        };
         let routed = !local.starts_with('"')
             && (local.contains('@')
                 || (local.contains('%') && desk.by("allow_percent_hack", BY).is_yes())
@@ -207,7 +244,7 @@ fn by_sender(desk: &Desk<'_>, route: &mut Route, parameter: &str) -> Option<(Str
         _ => desk.by("empty_address_default_transport_maps_lookup_key", BY).text,
     };
     let key = if sender.is_empty() { null } else { sender.clone() };
-    let found = find(desk, &maps.items(), &key, Strategy::Rewriting, false);
+    let found = find_plain(desk, &maps.items(), &key, Strategy::Rewriting, false);
     route.steps.extend(trouble(parameter, &found).map(|step| step.at(maps.at.clone())));
     stop(route, &found);
     let Found::Hit(hit) = found else { return None };
@@ -244,7 +281,13 @@ fn transport_maps(desk: &Desk<'_>, route: &mut Route, domain: &str) {
     const PARAMETER: &str = "transport_maps";
     let maps: Param = desk.by(PARAMETER, BY);
     let with_dot = style(desk, PARAMETER) != Names::Parents;
-    let found = find(desk, &maps.items(), &route.recipient, Strategy::Transport, with_dot);
+    for table in maps.items() {
+        if let Some(at) = desk.tables.skipped(&table, &route.recipient) {
+            let text = format!("{table}: this line is skipped, because $1 is not allowed in {PARAMETER}");
+            route.steps.push(Step::new(PARAMETER, text).at(at));
+        }
+    }
+    let found = find_plain(desk, &maps.items(), &route.recipient, Strategy::Transport, with_dot);
     route.steps.extend(trouble(PARAMETER, &found).map(|step| step.at(maps.at.clone())));
     stop(route, &found);
     let Found::Hit(hit) = found else { return };

@@ -82,8 +82,28 @@ impl<'a> Tables<'a> {
     }
 
     /// Asks one table for one key.
-    pub(super) fn ask(&self, table: &str, key: &str) -> Said {
+    ///
+    /// Without `substitution` the rules of regexp and pcre tables that have a `$1` are skipped, as Postfix does where what
+    /// strangers send must not become part of a destination. `postmap` does not know for whom it asks.
+    pub(super) fn ask(&self, table: &str, key: &str, substitution: bool) -> Said {
         let table = direct(table);
+        // Only patterns see capital letters.
+        let lower = key.to_lowercase();
+        let key = if is_pattern(table) { key } else { &lower };
+        if !substitution && let Some((path, lines)) = self.substituting(table) {
+            let lines: Vec<(u64, String)> =
+                lines.into_iter().filter(|(_, line)| !pattern_table::substitutes(line)).collect();
+            return match pattern_table::look_up(&lines, key) {
+                pattern_table::Answer::Found(value, row) => {
+                    Said::Found { value, at: line_of(path, &lines, row), stale: None }
+                }
+                pattern_table::Answer::NotThere => Said::NotThere,
+                pattern_table::Answer::Unknown(row) => Said::Unknown {
+                    why: format!("the pattern in line {row} of {path}"),
+                    ask: Self::command(table, key),
+                },
+            };
+        }
         let syntax = if self.aliases.iter().any(|one| one == table) { Syntax::Aliases } else { Syntax::Pairs };
         let question = (table.to_owned(), key.to_owned());
         if let Some(known) = self.asked.borrow().get(&question) {
@@ -92,6 +112,25 @@ impl<'a> Tables<'a> {
         let said = self.answer(table, key, syntax);
         self.asked.borrow_mut().insert(question, said.clone());
         said
+    }
+
+    /// A pattern table, with its lines, that has a `$1` somewhere.
+    fn substituting<'t>(&self, table: &'t str) -> Option<(&'t str, Vec<(u64, String)>)> {
+        let (_, path) = table.split_once(':').filter(|(kind, _)| matches!(*kind, "regexp" | "pcre"))?;
+        let lines = logical(&self.source(path)?);
+        lines.iter().any(|(_, line)| pattern_table::substitutes(line)).then_some((path, lines))
+    }
+
+    /// The line of a rule that matches, but is skipped for its `$1`.
+    pub(super) fn skipped(&self, table: &str, key: &str) -> Option<Evidence> {
+        let (path, lines) = self.substituting(direct(table))?;
+        match pattern_table::look_up(&lines, key) {
+            pattern_table::Answer::Found(_, row) => {
+                let line = lines.iter().find(|(number, text)| *number == row && pattern_table::substitutes(text))?;
+                Some(Evidence::at(path, row, &line.1))
+            }
+            _ => None,
+        }
     }
 
     /// What a person would type.

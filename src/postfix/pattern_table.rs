@@ -52,6 +52,12 @@ pub fn look_up(lines: &[(u64, String)], key: &str) -> Answer {
     Answer::NotThere
 }
 
+/// Lines whose result has a `$1`. Where that is not allowed (transport_maps, alias_maps, …) Postfix skips them.
+pub fn substitutes(line: &str) -> bool {
+    let result = parse(line).map_or("", |pattern| pattern.rest);
+    result.replace("$$", "").contains('$')
+}
+
 fn parse(line: &str) -> Option<Pattern<'_>> {
     let body = line.strip_prefix('!').map_or(line, str::trim_start);
     let negated = body.len() != line.len();
@@ -119,6 +125,7 @@ mod tests {
         assert_eq!(ask(table, "ada@x.example"), Answer::Found("x$1".to_owned(), 2));
         assert_eq!(ask(table, "ben@x.test"), Answer::Found("other".to_owned(), 3));
         assert_eq!(ask(table, "ben@x.example"), Answer::NotThere);
+        assert!(substitutes("/(a)/ x:$1") && !substitutes("/$1/ a$$1") && !substitutes("endif"));
     }
 
     #[test]
