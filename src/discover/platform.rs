@@ -21,6 +21,7 @@ pub(super) fn facts(host: &dyn Host) -> Fields {
             HostKind::Snapshot => "snapshot",
         }),
     );
+    put("host.posted", Some(Value::Bool(host.is_post())));
     put("host.euid", Some(Value::Int(i64::from(host.euid()))));
     put("host.name", name(host).map(Value::Text));
     let release = read(host, "/etc/os-release").or_else(|| read(host, "/usr/lib/os-release"));

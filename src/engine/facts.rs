@@ -17,6 +17,7 @@ const fn text(name: &'static str, doc: &'static str) -> Field {
 /// Facts of the host, the instance and the log, by their full names.
 pub const FACTS: &[Field] = &[
     text("host.kind", "`live`, `via` (through a command prefix) or `snapshot`"),
+    bool("host.posted", "all that is known is what somebody posted: some log lines, perhaps main.cf"),
     text("host.name", "host name without domain, as the host says it"),
     text("host.os", "`linux`, `freebsd`, …"),
     text("host.os_id", "ID of os-release: `debian`, `ubuntu`, `rocky`, `alpine`, …"),

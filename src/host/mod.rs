@@ -287,6 +287,10 @@ pub struct User {
 pub trait Host: Send + Sync {
     /// What kind of host.
     fn kind(&self) -> HostKind;
+    /// Whether it is what somebody posted: a few files without any knowledge of the rest of the machine.
+    fn is_post(&self) -> bool {
+        false
+    }
     /// In a few words: `this machine`, `ssh mx1`, `snapshot /tmp/x`.
     fn describe(&self) -> String;
     /// Metadata of the path, symbolic links followed.

@@ -107,6 +107,9 @@ impl Host for Recording<'_> {
     fn kind(&self) -> HostKind {
         self.host.kind()
     }
+    fn is_post(&self) -> bool {
+        self.host.is_post()
+    }
     fn describe(&self) -> String {
         self.host.describe()
     }

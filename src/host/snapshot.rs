@@ -262,6 +262,9 @@ impl Host for Snapshot {
     fn kind(&self) -> HostKind {
         HostKind::Snapshot
     }
+    fn is_post(&self) -> bool {
+        matches!(self.files, Files::Listed(_)) && self.records.is_empty()
+    }
     fn describe(&self) -> String {
         match self.records.get::<String>("describe") {
             Some(Ok(of)) => format!("{} of {of}", self.name),

@@ -2,6 +2,7 @@
 
 mod family;
 pub(crate) mod head;
+mod paste;
 mod reader;
 pub mod scan;
 pub mod silence;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::paste;
 use super::source::{self, LogSource};
 use crate::host::{FileKind, Host, Run};
 
@@ -193,10 +194,23 @@ fn open(
                 _ => reader,
             };
             let written = stat.and_then(|s| Timestamp::from_second(s.mtime).ok()).filter(|t| t.as_second() > 0);
-            let reader = decompress(host, Some(path), counted(reader))?;
+            let mut reader = decompress(host, Some(path), counted(reader))?;
+            if host.is_post() {
+                reader = mended(reader).map_err(|e| format!("damaged or cut short: {e}"))?;
+            }
             Ok(opened(reader, written.unwrap_or(now).min(now)))
         }
     }
+}
+
+/// What was posted, made readable; more than anybody posts is left as it is.
+fn mended(mut reader: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read + Send>> {
+    let mut text = Vec::new();
+    reader.by_ref().take(paste::LARGEST as u64 + 1).read_to_end(&mut text)?;
+    if text.len() > paste::LARGEST {
+        return Ok(Box::new(Cursor::new(text).chain(reader)));
+    }
+    Ok(Box::new(Cursor::new(paste::mend(&text).into_owned())))
 }
 
 /// Looks at the magic bytes; the name may lie.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::model::{Confidence, Finding, Report, Severity, Status, StepResult, Verdict};
-use crate::evidence::{Evidence, Fields};
+use crate::evidence::{Evidence, Fields, Value};
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +34,16 @@ pub fn write(report: &Report, look: Look, out: &mut dyn Write) -> io::Result<()>
     if !look.quiet {
         head(report, look, out)?;
     }
+    // Of what somebody posted a note is the answer.
+    let posted = report.host.get("host.posted").is_some_and(|posted| *posted == Value::Bool(true));
+    let notes_shown = look.verbose || posted && alarms.is_empty();
     if alarms.is_empty() {
-        no_alarm(report, notes.len(), look, out)?;
+        no_alarm(report, if notes_shown { 0 } else { notes.len() }, look, out)?;
     }
     for finding in &alarms {
         write_finding(finding, look, out)?;
     }
-    if look.verbose {
+    if notes_shown {
         for finding in &notes {
             write_finding(finding, look, out)?;
         }
