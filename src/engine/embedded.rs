@@ -26,6 +26,7 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/disk.toml",
     "rules/dns-replies.toml",
     "rules/dns.toml",
+    "rules/dovecot.toml",
     "rules/families.toml",
     "rules/files.toml",
     "rules/indexed-files.toml",

@@ -8,6 +8,7 @@ mod clock;
 mod common;
 mod connect;
 pub(crate) mod dns;
+mod dovecot_user;
 mod endpoint;
 pub(crate) mod file;
 pub(crate) mod interface;
@@ -54,6 +55,7 @@ pub const KINDS: &[ProbeKind] = &[
     limits::KIND,
     kernel::KIND,
     clock::KIND,
+    dovecot_user::KIND,
 ];
 
 /// The kind of this name.

@@ -231,7 +231,8 @@ opendkim_up() { # signs corp.example; its socket is in Postfix's jail, as Debian
   mkdir -p /etc/dkimkeys
   openssl genrsa -out /etc/dkimkeys/corp.private 1024 2>/dev/null; chown -R opendkim:opendkim /etc/dkimkeys; chmod 600 /etc/dkimkeys/corp.private
   sed -i '/^Socket/d; /^Nameservers/d' /etc/opendkim.conf
-  printf 'Domain corp.example\nSelector corp\nKeyFile /etc/dkimkeys/corp.private\nSocket local:%s/opendkim/opendkim.sock\nInternalHosts 127.0.0.1,192.0.2.128/25\n' $JAIL >>/etc/opendkim.conf
+  printf 'corp corp.example:corp:/etc/dkimkeys/corp.private\n' >/etc/dkimkeys/keys; printf '*@corp.example corp\n' >/etc/dkimkeys/senders
+  printf 'KeyTable /etc/dkimkeys/keys\nSigningTable refile:/etc/dkimkeys/senders\nSocket local:%s/opendkim/opendkim.sock\nInternalHosts 127.0.0.1,192.0.2.128/25\n' $JAIL >>/etc/opendkim.conf
   install -d -o opendkim -g postfix -m 750 $JAIL/opendkim
   sed -i 's/^opendkim:\(.*\):$/&postfix/' /etc/group
   opendkim_start

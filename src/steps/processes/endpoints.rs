@@ -8,6 +8,7 @@ use crate::probes;
 use crate::state::access;
 use crate::state::address::{Address, parse};
 use crate::state::jail::label;
+use crate::state::listeners;
 use crate::steps::chroot::uses::{self, Use};
 use crate::steps::{Context, Outcome};
 
@@ -75,6 +76,7 @@ fn judge(ctx: &Context<'_>, instance: &Instance, used: &Use, mut found: probes::
         return;
     }
     let absent = if unix { outside == Some(false) && inside == Some(false) } else { is("listening") == Some(false) };
+    let elsewhere = is("listening_elsewhere");
     let stale = unix && outside == Some(true) && is("refused") == Some(true);
     if is("daemon_may_connect") == Some(false) && !absent && !stale {
         out.observations.push(closed(ctx, instance, used, &found));
@@ -103,6 +105,7 @@ fn judge(ctx: &Context<'_>, instance: &Instance, used: &Use, mut found: probes::
         "listener_address",
         "configured_address",
         "configured_at",
+        "configured_differs",
         "suggestion",
         "exists_inside_jail",
         "exists_outside_jail",
@@ -116,6 +119,15 @@ fn judge(ctx: &Context<'_>, instance: &Instance, used: &Use, mut found: probes::
         _ => "the program behind it".to_owned(),
     };
     seen = seen.with("who", who);
+    // The program runs, but not there: where is it then?
+    if let Some(Value::Text(program)) = seen.fields.get("program").cloned()
+        && elsewhere != Some(true)
+        && program != "dovecot"
+        && let Ok(all) = listeners::tcp(ctx.server.host)
+        && let Some(found) = all.iter().find(|l| l.process.as_deref().is_some_and(|name| name.starts_with(&program)))
+    {
+        seen = seen.with("runs_at", found.postfix_address()).seen(Evidence::new("ss -ltnp", found.words()));
+    }
     if used.what == "milter" {
         let action =
             instance.config.value("milter_default_action", Some(service)).map(|v| v.expanded.text).unwrap_or_default();

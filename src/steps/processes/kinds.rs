@@ -186,6 +186,8 @@ pub(super) const KINDS: &[Kind] = &[
             flag("stale_socket", "the socket file is there, but no process has it open"),
             text("configured_address", "where that program is configured to listen"),
             text("configured_at", "file:line of it"),
+            flag("configured_differs", "that is another address than Postfix uses"),
+            text("runs_at", "where that program listens by TCP, if it runs elsewhere"),
             text("suggestion", "what to write instead, where that is known"),
             flag("tolerated", "the milter may fail: milter_default_action is accept"),
             flag("chrooted", "the service that uses it runs chrooted"),
