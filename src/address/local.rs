@@ -91,9 +91,15 @@ impl Local<'_, '_> {
     }
 
     fn end(&mut self, recipient: &str, end: End, target: impl Into<String>, way: Way, step: Option<Step>) {
+        let target = target.into();
+        let again = |one: &Delivery| one.end == end && one.target == target;
+        // Of a command or file that is named twice local(8) makes one delivery.
+        if matches!(end, End::Command | End::File) && self.out.iter().any(again) {
+            return;
+        }
         let mut steps = way.steps;
         steps.extend(step);
-        self.out.push(Delivery { recipient: recipient.to_owned(), end, target: target.into(), steps, onward: None });
+        self.out.push(Delivery { recipient: recipient.to_owned(), end, target, steps, onward: None });
     }
 
     /// A broken table puts the mail off (true); one that cannot be asked leaves open what comes after.
@@ -191,12 +197,10 @@ impl Local<'_, '_> {
 
     /// `owner-list` of an alias `list` becomes the sender, and each member gets a message of his own.
     fn owner_of(&self, name: &str, way: &mut Way) {
-        if !self.text("owner_request_special").is_yes() {
-            return;
-        }
         let maps = self.text("alias_maps");
         let owner = format!("owner-{name}");
-        if let Found::Hit(hit) = find_name(self.desk, &maps.items(), &owner) {
+        let special = self.text("owner_request_special").is_yes();
+        if special && let Found::Hit(hit) = find_name(self.desk, &maps.items(), &owner) {
             let expand = self.text("expand_owner_alias").is_yes();
             let sender = complete(self.desk, if expand { &hit.value } else { &owner }, &mut Vec::new());
             let text = format!("the sender becomes {sender}: {}", of_hit(&hit));

@@ -108,9 +108,15 @@ fn mapped_by(parameter: &str, from: &str, to: &str, hit: Hit, maps: &Param) -> S
 
 /// The addresses in a result: `@other.example` keeps the user, the unmatched extension is kept if so configured.
 pub(super) fn results(desk: &Desk<'_>, hit: &Hit, address: &str, keep_extension: bool) -> Vec<String> {
-    if hit.value.starts_with('@') && !hit.value.contains(',') {
+    if hit.value.starts_with('@') {
         let (local, _) = split(address);
         let user = local.strip_suffix(hit.extension.as_str()).unwrap_or(local);
+        // Postfix takes all that follows for the domain of one address, more addresses included.
+        if hit.value.contains([',', ' ', '\t']) {
+            let whole = format!("{user}{}", hit.value);
+            let (front, domain) = whole.rsplit_once('@').unwrap_or((&whole, ""));
+            return vec![format!("\"{front}\"@{domain}")];
+        }
         return vec![with_extension(
             &complete(desk, &format!("{user}{}", hit.value), &mut Vec::new()),
             hit,

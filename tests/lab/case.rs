@@ -123,7 +123,8 @@ impl Case {
         let Some(root) = std::env::var_os("BOX_ROOT") else { return true };
         let release = std::fs::read_to_string(Path::new(&root).join("etc/os-release")).unwrap_or_default();
         let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("sid");
-        let has = |program: &String| ["usr/sbin", "usr/bin"].iter().any(|d| Path::new(&root).join(d).join(program).exists());
+        let has =
+            |program: &String| ["usr/sbin", "usr/bin"].iter().any(|d| Path::new(&root).join(d).join(program).exists());
         !self.expect.not_in.contains_key(codename) && self.expect.needs.iter().all(has)
     }
 
