@@ -87,3 +87,25 @@ pub fn of_rule(rule: &Rule, words: &Words) -> Vec<Pattern> {
         |regex: String| Pattern { regex, programs: programs.clone(), key: rule.group_key(), priority: *priority };
     patterns.iter().filter_map(|regex| words.fill(regex)).map(pattern).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_about_own_domains_needs_one() {
+        let none = Words::default();
+        assert_eq!(none.fill("a"), Some("a".to_owned()));
+        assert_eq!(none.fill("@(?<domain>OWN_DOMAIN)>"), None);
+        let some = Words { own_domains: ["b.example".to_owned()].into() };
+        assert_eq!(some.fill("@(?<domain>OWN_DOMAIN)>").unwrap(), r"@(?<domain>(?i:b\.example))>");
+    }
+
+    #[test]
+    fn what_is_no_domain_is_not_put_into_patterns() {
+        assert!(is_domain("Example.COM"));
+        for text in ["localhost.example.com", "hash:/etc/postfix/x.y", "$mydomain.x", "host", ".example.com"] {
+            assert!(!is_domain(text), "{text}");
+        }
+    }
+}

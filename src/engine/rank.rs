@@ -24,6 +24,8 @@ pub fn rank(folded: Vec<Folded<'_>>) -> Vec<Finding> {
             top.cause.is_none(),
             Reverse(top.confidence == Confidence::Confirmed),
             Reverse(!f.explains.is_empty()),
+            // Noise goes on for ever; what came with the last start may be what is asked about.
+            top.severity == Severity::Info && !top.sighting.after_last_start,
             Reverse(top.confidence),
             top.sighting.order.unwrap_or(0),
         )

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::discover::Instance;
 use crate::evidence::{Evidence, Observation, PROBE_HOST, printable};
-use crate::host::{Connected, Peer};
+use crate::host::{Connected, Peer, Run};
 use crate::postfix::master_cf::Service;
 use crate::state::address::port_number;
 use crate::state::jail::label;
@@ -106,6 +106,11 @@ fn taken(
     }
     if let Some(pid) = foreign.pid {
         seen = seen.with("pid", i64::from(pid));
+        // systemd itself holds the ports of socket units: never a process to stop.
+        if pid == 1 {
+            let socket = socket_unit(ctx, port).unwrap_or_else(|| "UNIT.socket".to_owned());
+            return seen.with("stop", format!("systemctl disable --now {socket}")).with("unit", socket);
+        }
         match unit::of_pid(ctx.server.host, pid) {
             Some(unit) => {
                 let unit = unit.trim_end_matches(".service");
@@ -115,6 +120,18 @@ fn taken(
         }
     }
     seen
+}
+
+/// The socket unit that listens on this port.
+fn socket_unit(ctx: &Context<'_>, port: u16) -> Option<String> {
+    let run = Run::new("systemctl", &["list-sockets", "--no-legend", "--no-pager"]).limit(GREETING);
+    let ran = ctx.server.host.run(&run).ok()?;
+    let suffix = format!(":{port}");
+    ran.out().lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|address| address.ends_with(&suffix))?;
+        words.find(|w| w.ends_with(".socket")).map(str::to_owned)
+    })
 }
 
 fn closed(ctx: &Context<'_>, instance: &Instance, service: &Service, port: u16) -> Observation {
