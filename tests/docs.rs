@@ -61,3 +61,22 @@ fn pages_are_written_and_compared() {
     std::fs::write(folder.path().join("docs/mine.txt"), "mine").unwrap();
     assert_eq!(run(&[]).status.code(), Some(3));
 }
+
+/// The pages in the tree say what the rules say. After a change of a rule: `cargo run -- playbook docs`.
+#[test]
+fn pages_in_the_tree_are_those_of_the_rules() {
+    let (knowledge, _) = Sources::embedded().load();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks/docs");
+    let pages = postdoctor::engine::docs::pages(&knowledge);
+    let there = std::fs::read_dir(&folder).unwrap().flatten().count();
+    let differs: Vec<&String> = pages
+        .iter()
+        .filter(|(name, text)| std::fs::read_to_string(folder.join(name)).ok().as_ref() != Some(text))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(
+        differs.is_empty() && there == pages.len(),
+        "playbooks/docs is not what the rules say ({differs:?}, {there} files, {} pages); run: cargo run -- playbook docs",
+        pages.len()
+    );
+}
