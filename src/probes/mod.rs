@@ -7,6 +7,7 @@ mod certificate;
 mod clock;
 mod common;
 mod connect;
+mod databases;
 pub(crate) mod dns;
 mod dovecot_user;
 mod endpoint;
@@ -56,6 +57,7 @@ pub const KINDS: &[ProbeKind] = &[
     kernel::KIND,
     clock::KIND,
     dovecot_user::KIND,
+    databases::KIND,
 ];
 
 /// The kind of this name.
