@@ -54,6 +54,8 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/processes.toml",
     "rules/queue-records.toml",
     "rules/queue.toml",
+    "rules/receivers-big.toml",
+    "rules/receivers-gateways.toml",
     "rules/receivers.toml",
     "rules/relay-config.toml",
     "rules/relay.toml",
