@@ -46,6 +46,8 @@ pub static FILES: &[(&str, &str)] = embed![
     "rules/network-state.toml",
     "rules/network.toml",
     "rules/noise.toml",
+    "rules/outside-mail.toml",
+    "rules/outside-system.toml",
     "rules/outside.toml",
     "rules/permissions.toml",
     "rules/policy.toml",
