@@ -62,7 +62,7 @@ fn run(ctx: &Context<'_>) -> Outcome {
         let mut failed: Vec<Failed> = Vec::new();
         for table in tables {
             let settings = Settings::read(ctx.server.host, &table.name);
-            look(ctx, instance, &table, settings.unwrap_or_default(), &mut failed, &mut out);
+            look(ctx, instance, &table, &settings.unwrap_or_default(), &mut failed, &mut out);
         }
         out.observations.extend(failed.into_iter().map(|f| f.finish(ctx, instance)));
     }
@@ -91,7 +91,7 @@ fn look(
     ctx: &Context<'_>,
     instance: &Instance,
     table: &Table,
-    settings: Settings,
+    settings: &Settings,
     failed: &mut Vec<Failed>,
     out: &mut Outcome,
 ) {
@@ -125,12 +125,12 @@ fn look(
     {
         return new(why, String::new(), String::new(), String::new(), true, evidence);
     }
-    if ctx.allowed < CONTACT_OTHERS && !here(&settings, &table.kind) {
+    if ctx.allowed < CONTACT_OTHERS && !here(settings, &table.kind) {
         return;
     }
-    let question = databases::question(instance, table, Some(&settings));
+    let question = databases::question(instance, table, Some(settings));
     match databases::ask(host, &question) {
-        Answer::Works => {}
+        Answer::Works | Answer::Unknown(Trouble::Missing | Trouble::NotCollected) => {}
         Answer::Failed(error, meaning) => {
             let of_server = meaning.as_ref().is_some_and(crate::postfix::database_words::Meaning::of_server);
             // A table whose file or type is the trouble is told by the step `config`.
@@ -140,7 +140,6 @@ fn look(
             let (why, object) = meaning.map_or(("other", String::new()), |m| (m.why, m.object));
             new(why, object, error, question.line(), of_server, Vec::new());
         }
-        Answer::Unknown(Trouble::Missing | Trouble::NotCollected) => {}
         Answer::Unknown(why) => out.not_checked.push(NotChecked {
             what: format!("whether {} answers", table.spelled()),
             why: why.to_string(),
