@@ -69,6 +69,12 @@ pub(super) fn regex(source: &str) -> Result<Vec<String>, Problem> {
     Err(Problem { range: span.start.offset..span.end.offset, message, label: String::new() })
 }
 
+/// The names of the captures of a regular expression that is right.
+pub(super) fn capture_names(source: &str) -> Vec<String> {
+    let groups = source.match_indices("(?<").map(|(at, open)| &source[at + open.len()..]);
+    groups.filter_map(|rest| rest.split_once('>')).map(|(name, _)| name.to_owned()).collect()
+}
+
 /// Names of captures. The parser limits how deep they nest.
 fn captures(part: &Hir, names: &mut Vec<String>) {
     match part.kind() {

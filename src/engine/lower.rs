@@ -148,7 +148,12 @@ fn log_trigger(entry: &Entry<'_>, scope: &mut Scope, problems: &mut Problems<'_>
     scope.declare(facts::LOG_LINE);
     scope.service();
     for pattern in entry.texts("log") {
-        let captures = match check::regex(&pattern.value) {
+        // Parsing all patterns of ours at each start would be felt; a test does.
+        let checked = match problems.file.layer {
+            0 => Ok(check::capture_names(&pattern.value)),
+            _ => check::regex(&pattern.value),
+        };
+        let captures = match checked {
             Ok(captures) => captures,
             Err(problem) => {
                 problems.add(pattern.part(problem.range), problem.message, problem.label);

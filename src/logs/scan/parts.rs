@@ -6,8 +6,9 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use regex::Regex;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Status};
 
 /// What of a message counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub(super) struct Parts {
 /// What patterns look into, so that it counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Looked {
-    delivered: bool,
+    /// recipients of what was sent, deferred, bounced
+    delivered: [bool; 3],
     rejected: bool,
     delays: bool,
 }
@@ -49,9 +51,14 @@ impl Looked {
     pub(super) fn new<'r>(regexes: impl Iterator<Item = &'r str>) -> Self {
         let mut looked = Looked::default();
         for regex in regexes {
-            let status = regex.contains("status=");
-            looked.delivered |= looks(regex, "to=<");
-            looked.rejected |= !status && (looks(regex, "to=<") || looks(regex, "from=<"));
+            let status = regex.split_once("status=").map(|(_, after)| after);
+            if looks(regex, "to=<") {
+                let any = status.is_none_or(|s| !["sent", "deferred", "bounced"].iter().any(|word| s.contains(word)));
+                for (looked, word) in looked.delivered.iter_mut().zip(["sent", "deferred", "bounced"]) {
+                    *looked |= any || status.is_some_and(|s| s.contains(word));
+                }
+            }
+            looked.rejected |= status.is_none() && (looks(regex, "to=<") || looks(regex, "from=<"));
             looked.delays |= looks(regex, "delay=") || looks(regex, "delays=");
         }
         looked
@@ -68,7 +75,12 @@ impl Looked {
         let address = text + delivery.address_end;
         let status = text + delivery.status_at;
         let found = || {
-            if self.delivered || self.delays {
+            let looked = match delivery.status {
+                Status::Sent => self.delivered[0],
+                Status::Deferred => self.delivered[1],
+                Status::Bounced => self.delivered[2],
+            };
+            if looked || self.delays || !plain(&message[text + 4..address]) {
                 return None;
             }
             let delay = address + WORDS.delay.find(&message[address..status])?;
@@ -84,9 +96,11 @@ impl Looked {
         }
         let from = WORDS.from.find(message)? + 8;
         let proto = from + WORDS.proto.find(&message[from..])?;
-        // Addresses have no blanks but in quotes, where anything may stand.
-        let blanks = memchr::memchr_iter(b' ', &message[from..proto]).take(2).count();
-        (blanks == 1).then_some(Parts { ranges: [(0, from), (proto, message.len())], verbatim: message.len() })
+        let addresses = &message[from..proto];
+        let end = memchr::memchr(b'>', addresses)?;
+        let to = addresses[end..].strip_prefix(b"> to=<")?;
+        (plain(&addresses[..end]) && plain(to))
+            .then_some(Parts { ranges: [(0, from), (proto, message.len())], verbatim: message.len() })
     }
 }
 
@@ -104,26 +118,25 @@ fn tls(message: &[u8]) -> Option<Parts> {
     Some(Parts { ranges: [(0, at), (0, 0)], verbatim: at })
 }
 
-/// Whether a regex asks for more than that something stands after `frame`.
-fn looks(regex: &str, frame: &str) -> bool {
-    regex.match_indices(frame).any(|(at, _)| !passes(&regex[at + frame.len()..], frame))
+/// An address as nearly all are: `local@domain`. Null senders, local names, and quotes, where anything may stand, count.
+fn plain(address: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b'@', address) else { return false };
+    at > 0
+        && at + 1 < address.len()
+        && memchr::memchr3(b'@', b' ', b'"', &address[at + 1..]).is_none()
+        && address[0] != b'"'
 }
 
-/// Whether this rest of a regex takes anything that may stand in such a place, up to its end.
-fn passes(rest: &str, frame: &str) -> bool {
-    let rest = match rest.strip_prefix("(?<") {
-        Some(named) => named.split_once('>').map_or(rest, |(_, inner)| inner),
-        None => rest,
-    };
-    if rest.is_empty() || rest.starts_with(".*") {
-        return true;
-    }
-    let (any, close) =
-        if frame.ends_with('<') { (&["[^>]*", "[^>]+"][..], ">") } else { (&["[^,]*", "[^,]+"][..], ",") };
-    any.iter().filter_map(|any| rest.strip_prefix(any)).any(|after| {
-        let after = after.strip_prefix(')').unwrap_or(after);
-        after.starts_with(close) || (frame.ends_with('<') && after.is_empty())
-    })
+/// What takes any plain address, however it is captured; what takes any delay.
+static ADDRESS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^(?:\.\*|(?:\(\?<\w+>|\(\?:|[()@?*+]|\[\^(?:>|>@|@>)\][*+])*(?:>|$))").ok());
+static DELAY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^(?:\(\?<\w+>)?(?:\.\*|\[\^,\][*+]\)?,)").ok());
+
+/// Whether a regex asks for more than that something stands after `frame`.
+fn looks(regex: &str, frame: &str) -> bool {
+    let passes = if frame.ends_with('<') { &ADDRESS } else { &DELAY };
+    let after = |(at, _): (usize, &str)| (!regex[..at].ends_with("orig_")).then(|| &regex[at + frame.len()..]);
+    regex.match_indices(frame).filter_map(after).any(|rest| !passes.as_ref().is_some_and(|p| p.is_match(rest)))
 }
 
 #[cfg(test)]
@@ -146,6 +159,8 @@ mod tests {
     fn what_differs_in_each_line_does_not_count() {
         let sent = "4XyzAbC1dEz9: to=<a@b.test>, orig_to=<c>, relay=mx.b[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)";
         assert_eq!(kept(sent), ">, orig_to=<c>, relay=mx.b[192.0.2.1]:25|, dsn=2.0.0, status=sent (250 ok)");
+        let local = "4XyzAbC1dEz9: to=<root>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (x)";
+        assert_eq!(kept(local), format!("{local}|"));
         let reject = "NOQUEUE: reject: RCPT from a[1.2.3.4]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y> proto=ESMTP helo=<z>";
         assert_eq!(
             kept(reject),
@@ -165,15 +180,21 @@ mod tests {
             r"(?:; from=<(?<sender>[^>]*)>)?",
             r"to=<(?<rcpt>[^>]+)>, ",
             "from=<MAILER-DAEMON>.*status=deferred",
-            "orig_to=<",
+            // Where the address is empty it counts.
+            "from=<>",
+            "orig_to=<root>",
+            r"to=<[^>]+@(?<domain>[^>]+)>, orig_to=<(?<orig>[^>@]+)>,",
+            r"to=<(?<rcpt>[^>]*?@?(?<domain>[^@>]*))>,.*status=sent",
+            r"to=<(?<rcpt>(?<user>[^@>]*)[^>]*)>,",
             "delay=[^,]+, ",
         ] {
             assert_eq!(looked(regex), Looked::default(), "{regex}");
         }
         for regex in ["to=<root@", r"to=<[^>]*@gmail\.com>", r"to=<(?<l>\w+)@"] {
-            assert!(looked(regex).delivered, "{regex}");
+            assert_eq!(looked(regex).delivered, [true; 3], "{regex}");
         }
-        for regex in ["from=<>", "from=<MAILER-DAEMON>", "to=<root@"] {
+        assert_eq!(looked("to=<root@.*status=(?:bounced|sent)").delivered, [true, false, true]);
+        for regex in ["from=<MAILER-DAEMON>", "to=<root@"] {
             assert!(looked(regex).rejected, "{regex}");
         }
         assert!(looked(r"delay=\d{4}").delays);

@@ -6,6 +6,7 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::Finder;
+use rayon::prelude::*;
 
 use super::tag::Program;
 use crate::postfix::log_line;
@@ -134,7 +135,7 @@ impl Quiet {
     pub(super) fn new<'n>(patterns: impl Iterator<Item = &'n Needs>) -> Self {
         let patterns: Vec<&Needs> = patterns.collect();
         let look = |kind, shape| look(kind, shape, &patterns);
-        Quiet { kinds: SHAPES.iter().map(|(kind, shape)| look(*kind, shape)).collect() }
+        Quiet { kinds: SHAPES.par_iter().map(|(kind, shape)| look(*kind, shape)).collect() }
     }
 
     /// The kind of a line of this program, if it is a quiet one that no pattern can match.
